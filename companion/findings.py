@@ -1,0 +1,108 @@
+"""What is known of a file, and what a scan finds in it: the shapes that stages give and the store keeps.
+
+Times are whole milliseconds after the container's start; intervals are half-open. Vectors are
+little-endian float16 bytes of unit length.
+"""
+
+from typing import Literal
+
+import msgspec
+
+Pass = Literal["words", "picture", "speech", "meaning"]
+"""What is run together in one request: `words` reads subtitles, `picture` decodes the film's picture
+once for all picture stages, `speech` reads one audio track, `meaning` reads only what earlier stages found."""
+
+
+# --- what is known of a file before it is scanned -------------------------------------------------
+
+
+class VideoStream(msgspec.Struct, frozen=True, kw_only=True):
+    """The picture. width and height are as shown: upright, in square pixels."""
+
+    index: int
+    codec: str
+    profile: str = ""
+    pixel_format: str = ""
+    width: int
+    height: int
+    fps: float  # average; 0 if unknown
+    rotation: int = 0  # degrees clockwise to apply: 0, 90, 180, 270
+    hdr: bool = False
+    interlaced: bool = False
+
+
+class AudioStream(msgspec.Struct, frozen=True, kw_only=True):
+    index: int
+    codec: str
+    channels: int
+    language: str = ""  # BCP 47, empty if not said
+    title: str = ""
+    default: bool = False
+    secondary: bool = False  # commentary, audio description, and the like
+
+
+class SubtitleStream(msgspec.Struct, frozen=True, kw_only=True):
+    index: int
+    codec: str
+    text: bool  # False for bitmaps (PGS, VobSub)
+    language: str = ""
+    title: str = ""
+    default: bool = False
+    forced: bool = False
+    hearing_impaired: bool = False
+
+
+class MediaInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """What the container says of itself. Names and titles in it are untrusted text."""
+
+    container: str
+    duration_ms: int
+    start_ms: int = 0  # the container's start time, already taken off every time we give
+    bit_rate: int = 0
+    video: VideoStream | None = None
+    audio: tuple[AudioStream, ...] = ()
+    subtitles: tuple[SubtitleStream, ...] = ()
+
+
+# --- findings --------------------------------------------------------------------------------------
+
+
+class Shot(msgspec.Struct, frozen=True, tag="shot"):
+    """What lies between two cuts."""
+
+    start_ms: int
+    end_ms: int
+
+
+class Scene(msgspec.Struct, frozen=True, tag="scene"):
+    """Consecutive shots that belong together. still_ms: the time of its sharpest sampled frame."""
+
+    start_ms: int
+    end_ms: int
+    still_ms: int
+
+
+class Word(msgspec.Struct, frozen=True, array_like=True):
+    start_ms: int
+    text: str
+
+
+class Line(msgspec.Struct, frozen=True, tag="line"):
+    """A piece of speech or subtitle, plain text without mark-up. language is BCP 47 or empty."""
+
+    start_ms: int
+    end_ms: int
+    text: str
+    language: str = ""
+    words: tuple[Word, ...] = ()  # with their times, where speech recognition gave them
+
+
+class TextVector(msgspec.Struct, frozen=True, tag="text_vector"):
+    """A unit vector of one part of a scene's text. vector: float16 (dims,) little-endian."""
+
+    scene: int  # the scene's number within the file, as it was given
+    part: int
+    vector: bytes
+
+
+Finding = Shot | Scene | Line | TextVector

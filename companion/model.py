@@ -1,0 +1,286 @@
+"""The vocabulary as frozen dataclasses: what flows between storage, flows and pages. No I/O here.
+
+Times are whole milliseconds after the container's start, intervals half-open; moments in calendar
+time are Unix milliseconds and end in `_at_ms`. Ids ending in `_id` are database keys and never leave
+the process; `public_id`s are opaque and stable, and are what URLs and the API carry.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from companion.findings import MediaInfo, Pass, Word
+
+
+class ItemKind(StrEnum):
+    MOVIE = "movie"
+    EPISODE = "episode"
+    HOME_VIDEO = "home_video"
+    MUSIC_VIDEO = "music_video"
+
+
+class LibraryKind(StrEnum):
+    MOVIES = "movies"
+    SHOWS = "shows"
+    HOME_VIDEOS = "home_videos"
+    MUSIC_VIDEOS = "music_videos"
+    MIXED = "mixed"
+
+
+class JobState(StrEnum):
+    WAITING = "waiting"
+    RUNNING = "running"
+    FAILED = "failed"  # set aside with a reason, until a person or a change asks again
+
+
+class StageState(StrEnum):
+    DONE = "done"
+    FAILED = "failed"
+
+
+class Source(StrEnum):
+    """Where a line comes from."""
+
+    SUBTITLE = "subtitle"
+    SPEECH = "speech"
+
+
+# --- what a connector lists --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedLibrary:
+    external_id: str
+    name: str
+    kind: LibraryKind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedPart:
+    """One local video file of an item. An item has one or more versions of one or more parts."""
+
+    path: bytes
+    version: int = 0
+    part: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedItem:
+    """One playable thing as its server knows it."""
+
+    external_id: str
+    kind: ItemKind
+    title: str
+    parts: tuple[ListedPart, ...]
+    show_title: str = ""
+    season: int | None = None
+    episode: int | None = None
+    year: int | None = None
+    added_at_ms: int = 0
+
+
+# --- what the store gives ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Library:
+    id: int
+    server_id: int
+    external_id: str
+    name: str
+    kind: LibraryKind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    id: int
+    public_id: str
+    library_id: int
+    library: str
+    kind: ItemKind
+    title: str
+    show_title: str
+    season: int | None
+    episode: int | None
+    year: int | None
+    added_at_ms: int
+
+    @property
+    def name(self) -> str:
+        """What people call it: "Show S01E02 · Title" or "Title (1984)"."""
+        if self.kind is ItemKind.EPISODE and self.show_title:
+            number = (
+                f" S{self.season or 0:02}E{self.episode:02}" if self.episode is not None else ""
+            )
+            title = f" · {self.title}" if self.title and self.title != self.show_title else ""
+            return f"{self.show_title}{number}{title}"
+        return f"{self.title} ({self.year})" if self.year else self.title
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stat:
+    """The quick look at a path: what `stat` says."""
+
+    device: int
+    inode: int
+    size: int
+    mtime_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class File:
+    """One video by its content. `paths` are the places where it lies now, best first."""
+
+    id: int
+    public_id: str
+    fingerprint: str
+    size: int
+    media: MediaInfo | None
+    paths: tuple[bytes, ...] = ()
+
+    @property
+    def duration_ms(self) -> int:
+        return self.media.duration_ms if self.media else 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SideFileRow:
+    """A subtitle file beside a video, with what its name says."""
+
+    path: bytes
+    language: str
+    forced: bool
+    hearing_impaired: bool
+    size: int
+    mtime_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageResult:
+    file_id: int
+    stage: str
+    version: int
+    model: str
+    inputs: str  # hash of what the stage read besides the file
+    state: StageState
+    reason: str  # why it failed
+    note: str  # for people, when done
+    attempts: int
+    finished_at_ms: int
+    cpu_ms: int
+    permanent: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A request to bring one pass of one file up to date. Deleting every job loses nothing."""
+
+    id: int
+    file_id: int
+    runs: Pass
+    state: JobState
+    priority: int  # higher first; 100 and more: a person asked, windows do not hold it back
+    attempts: int
+    reason: str
+    created_at_ms: int
+    started_at_ms: int | None
+    done_ms: int  # of total_ms: how far a running job is, in film time
+    total_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SceneRow:
+    id: int
+    file_id: int
+    number: int
+    start_ms: int
+    end_ms: int
+    still_ms: int
+    provisional: bool  # made from lines alone, until the picture has been read
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineRow:
+    id: int
+    file_id: int
+    start_ms: int
+    end_ms: int
+    text: str
+    language: str
+    source: Source
+    words: tuple[Word, ...] = ()
+
+
+# --- what search gives -------------------------------------------------------------------------------
+
+
+class Leg(StrEnum):
+    """Which index found something."""
+
+    WORDS = "words"
+    MEANING = "meaning"
+    TITLE = "title"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """Characters [start, end) of a text that match the query."""
+
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reason:
+    """Why a moment was found. score: this leg's calibrated score, 0..1."""
+
+    leg: Leg
+    score: float
+    text: str = ""
+    marks: tuple[Span, ...] = ()
+    at_ms: int | None = None  # where in the film the evidence is
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moment:
+    """A search result. public_id is `<file public id>-<start ms in base 36>`."""
+
+    public_id: str
+    file: File
+    item: Item
+    scene_id: int
+    start_ms: int
+    end_ms: int
+    at_ms: int  # the second playing starts at
+    still_ms: int
+    score: float
+    strong: bool
+    reasons: tuple[Reason, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """Everything a search gives back. weak: nearest guesses below the floor, best first."""
+
+    query: str
+    moments: tuple[Moment, ...]
+    weak: tuple[Moment, ...] = ()
+    notes: tuple[str, ...] = ()  # what could not be searched and why, in words
+    took_ms: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Viewer:
+    """Who is asking. item_ids: what they may see; None means everything.
+
+    Every read that ends on a page, in the API or in the CLI takes a Viewer.
+    """
+
+    name: str = "owner"
+    owner: bool = True
+    item_ids: frozenset[int] | None = field(default=None, repr=False)
+
+    def may_see(self, item_id: int) -> bool:
+        return self.item_ids is None or item_id in self.item_ids
+
+
+OWNER = Viewer()

@@ -1,0 +1,1 @@
+"""What is kept: one SQLite file, one writing thread, one module per noun."""

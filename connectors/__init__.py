@@ -1,0 +1,1 @@
+"""One file per media server, behind one protocol."""

@@ -1,0 +1,1 @@
+"""The page and the API: every URL, what templates receive, and what may be reached from where."""
