@@ -11,7 +11,7 @@ class CompanionError(Exception):
 
 
 class ConfigError(CompanionError):
-    """The configuration is wrong: fix the file or the environment. Carries every mistake at once."""
+    """The configuration is wrong: fix the file or the environment. Carries every mistake."""
 
     def __init__(self, mistakes: Sequence[str]) -> None:
         self.mistakes = tuple(mistakes)
@@ -59,7 +59,7 @@ class FeatureOff(CompanionError):
 
 
 class ModelMissing(CompanionError):
-    """A model file is absent or its bytes are not the expected ones: the message says how to bring it."""
+    """A model file is absent or has other bytes than expected: the message says how to bring it."""
 
 
 class ScanFailed(CompanionError):

@@ -1,4 +1,4 @@
-"""What is known of a file, and what a scan finds in it: the shapes that stages give and the store keeps.
+"""What is known of a file and what a scan finds in it: what stages give and the store keeps.
 
 Times are whole milliseconds after the container's start; intervals are half-open. Vectors are
 little-endian float16 bytes of unit length.
@@ -9,11 +9,12 @@ from typing import Literal
 import msgspec
 
 Pass = Literal["words", "picture", "speech", "meaning"]
-"""What is run together in one request: `words` reads subtitles, `picture` decodes the film's picture
-once for all picture stages, `speech` reads one audio track, `meaning` reads only what earlier stages found."""
+"""What is run together in one request: `words` reads subtitles, `picture` decodes the film's
+picture once for all picture stages, `speech` reads one audio track, `meaning` reads only what
+earlier stages found."""
 
 
-# --- what is known of a file before it is scanned -------------------------------------------------
+# --- what is known of a file before it is scanned ------------------------------------------------
 
 
 class VideoStream(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,7 +65,7 @@ class MediaInfo(msgspec.Struct, frozen=True, kw_only=True):
     subtitles: tuple[SubtitleStream, ...] = ()
 
 
-# --- findings --------------------------------------------------------------------------------------
+# --- findings ------------------------------------------------------------------------------------
 
 
 class Shot(msgspec.Struct, frozen=True, tag="shot"):

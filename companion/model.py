@@ -1,8 +1,9 @@
 """The vocabulary as frozen dataclasses: what flows between storage, flows and pages. No I/O here.
 
-Times are whole milliseconds after the container's start, intervals half-open; moments in calendar
-time are Unix milliseconds and end in `_at_ms`. Ids ending in `_id` are database keys and never leave
-the process; `public_id`s are opaque and stable, and are what URLs and the API carry.
+Times are whole milliseconds after the container's start, intervals half-open; points in calendar
+time are Unix milliseconds and end in `_at_ms` (but `Moment.at_ms` is film time). Ids ending in
+`_id` are database keys and never leave the process; `public_id`s are opaque and stable, and are
+what URLs and the API carry.
 """
 
 from dataclasses import dataclass, field
@@ -44,7 +45,7 @@ class Source(StrEnum):
     SPEECH = "speech"
 
 
-# --- what a connector lists --------------------------------------------------------------------------
+# --- what a connector lists ----------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +79,7 @@ class ListedItem:
     added_at_ms: int = 0
 
 
-# --- what the store gives ----------------------------------------------------------------------------
+# --- what the store gives ------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,7 +211,7 @@ class LineRow:
     words: tuple[Word, ...] = ()
 
 
-# --- what search gives -------------------------------------------------------------------------------
+# --- what search gives ---------------------------------------------------------------------------
 
 
 class Leg(StrEnum):
@@ -284,3 +285,61 @@ class Viewer:
 
 
 OWNER = Viewer()
+
+
+# --- what the indexing page shows ------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Running:
+    """What is being scanned now. speed: film seconds per second, 0 until known."""
+
+    file: File
+    item: Item | None
+    runs: Pass
+    stage: str
+    done_ms: int
+    total_ms: int
+    speed: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """A stage of a file that was set aside, or a path that cannot be scanned at all (file is None)."""
+
+    file: File | None
+    item: Item | None
+    path: bytes
+    stage: str
+    reason: str
+    permanent: bool
+    at_ms: int  # Unix ms
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Coverage:
+    """How much is searchable. Counts of files; film time in ms."""
+
+    files: int = 0
+    film_ms: int = 0
+    words: int = 0  # files whose words are searchable (subtitles or speech are done)
+    pictures: int = 0  # files whose picture was read
+    meaning: int = 0
+    scenes: int = 0
+    lines: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IndexingStatus:
+    """waiting: jobs per pass. holds: in words, why what waits does not run now. remaining_s: an
+    estimate from the speeds measured so far, None when there are none."""
+
+    coverage: Coverage
+    running: tuple[Running, ...]
+    waiting: dict[Pass, int]
+    holds: tuple[str, ...]
+    failures: tuple[Failure, ...]
+    remaining_s: int | None
+    syncing: bool = False
+    paused: bool = False
+    notes: tuple[str, ...] = ()  # folders that are away, models that are missing

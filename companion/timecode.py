@@ -1,6 +1,6 @@
 """The one clock: whole milliseconds since the container's start.
 
-Everything that comes in (ticks, seconds, fractions of a time base) is converted here and nowhere else.
+What comes in (ticks, seconds, fractions of a time base) is converted here and nowhere else.
 """
 
 from fractions import Fraction

@@ -1,12 +1,12 @@
 """What daemon and child say to each other, and what a stage is.
 
 The child is `python -m scanners.child`. Both sides write one JSON object a line: requests go to its
-standard input, replies come from its standard output. This module holds those messages and the stage
-table and imports nothing heavy, so the daemon may import it.
+standard input, replies come from its standard output. This module holds those messages and the
+stage table and imports nothing heavy, so the daemon may import it.
 
 Times are whole milliseconds after the container's start; intervals are half-open. Boxes are
 (x, y, width, height) as fractions of the upright picture, origin top left. Paths travel as bytes
-(base64 in JSON), because file names need not be UTF-8. Vectors travel as little-endian float16 bytes.
+(base64 in JSON), because file names need not be UTF-8. Vectors are little-endian float16 bytes.
 """
 
 from collections.abc import Iterable, Iterator
@@ -30,7 +30,7 @@ from companion.findings import (
 
 
 class StageInfo(msgspec.Struct, frozen=True):
-    """One row of the stage table. `version` is raised whenever the stage would find something else."""
+    """One row of the stage table. `version` is raised when the stage would find something else."""
 
     plug: str  # "module:Class", loaded in the child on first use
     version: int
@@ -58,7 +58,7 @@ STAGES: dict[str, StageInfo] = {
 }
 
 
-# --- requests --------------------------------------------------------------------------------------
+# --- requests ------------------------------------------------------------------------------------
 
 
 class SideFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -127,7 +127,7 @@ class Still(msgspec.Struct, frozen=True, kw_only=True, tag="still"):
 
 
 class Clip(msgspec.Struct, frozen=True, kw_only=True, tag="clip"):
-    """Write [start_ms, end_ms) as an MP4 that every browser plays (H.264, AAC). Answered by Made."""
+    """Write [start_ms, end_ms) as an MP4 that browsers play (H.264, AAC). Answered by Made."""
 
     id: int
     path: bytes
@@ -140,7 +140,7 @@ class Clip(msgspec.Struct, frozen=True, kw_only=True, tag="clip"):
 Request = Scan | Probe | Encode | Still | Clip
 
 
-# --- replies ---------------------------------------------------------------------------------------
+# --- replies -------------------------------------------------------------------------------------
 
 
 class Hello(msgspec.Struct, frozen=True, kw_only=True, tag="hello"):
@@ -158,8 +158,8 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True, tag="progress"):
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True, tag="found"):
-    """Findings of a stage, in order. until_ms: everything before it has been given; a picture pass may
-    be resumed there."""
+    """Findings of a stage, in order. until_ms: everything before it has been given; a picture pass
+    may be resumed there."""
 
     id: int
     stage: str
@@ -213,7 +213,7 @@ class Finished(msgspec.Struct, frozen=True, kw_only=True, tag="finished"):
 Reply = Hello | Progress | Found | StageDone | StageFailed | Probed | Encoded | Made | Finished
 
 
-# --- plugs -----------------------------------------------------------------------------------------
+# --- plugs ---------------------------------------------------------------------------------------
 
 
 class Report(Protocol):
@@ -227,7 +227,7 @@ class Report(Protocol):
 class Stage(Protocol):
     """A stage of the passes `words`, `speech` and `meaning`.
 
-    Made once per child with the options and kept while the child lives, so that a model is loaded once.
+    Made once per child with the options and kept while it lives, so that a model is loaded once.
     """
 
     name: ClassVar[str]
@@ -244,8 +244,8 @@ class Stage(Protocol):
 class PictureStage(Protocol):
     """A stage of the picture pass. One is made per file; `media.Picture` feeds it in this order.
 
-    frame: every frame, small; sample: about one a second, larger; scene: a scene has closed, and all
-    its frames and samples were given before. What it yields belongs to frames before the scene's end.
+    frame: every frame, small; sample: about one a second, larger; scene: a scene has closed, and
+    all its frames and samples were given before. What it yields lies before the scene's end.
     """
 
     name: ClassVar[str]

@@ -1,8 +1,8 @@
 """The only module that opens SQLite: one writing thread, a few read-only threads.
 
 A *function* is a transaction: `await store.write(f, a)` runs `f(connection, a)` between `begin
-immediate` and `commit` on the writing thread, so no two flows ever share an open transaction. Reads run
-on read-only connections, one per thread, with a time limit.
+immediate` and `commit` on the writing thread, so no two flows ever share an open transaction. Reads
+run on read-only connections, one per thread, with a time limit.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from importlib import resources
 from pathlib import Path
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import Concatenate, ParamSpec, TypeVar, cast
 
 import apsw
 import sqlite_vec
@@ -127,7 +127,7 @@ def backup(connection: apsw.Connection, to: Path) -> None:
 
 
 class Store:
-    """The database of one data folder. Open it with `await Store.open(path)`, close it with `close`."""
+    """The database of one data folder: `await Store.open(path)`, then `await store.close()`."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -161,7 +161,7 @@ class Store:
         cancelled."""
         future: Future[object] = Future()
         self._work.put((lambda connection: function(connection, *args, **kwargs), future))
-        return await asyncio.shield(asyncio.wrap_future(future))  # type: ignore[return-value]  # T by construction
+        return cast(T, await asyncio.shield(asyncio.wrap_future(future)))
 
     async def read(
         self,
@@ -179,7 +179,7 @@ class Store:
         )
         self._questions.put(question)
         try:
-            return await asyncio.wrap_future(question.answer)  # type: ignore[return-value]  # T by construction
+            return cast(T, await asyncio.wrap_future(question.answer))
         except asyncio.CancelledError:
             question.given_up = True
             raise
@@ -196,14 +196,15 @@ class Store:
             connection = connect(self.path)
         except apsw.Error as error:
             raise StoreDamaged(
-                f"cannot open the database {self.path}: {error}. It must lie on a local disk that this "
-                "user may write to; `heimdex restore` brings back a backup"
+                f"cannot open the database {self.path}: {error}. It must lie on a local disk that "
+                "this user may write to; `heimdex restore` brings back a backup"
             ) from error
         try:
             migrate(connection, backups)
         except apsw.Error as error:
             raise StoreDamaged(
-                f"the database {self.path} is damaged: {error}. `heimdex restore` brings back a backup"
+                f"the database {self.path} is damaged: {error}. "
+                "`heimdex restore` brings a backup back"
             ) from error
         finally:
             connection.close()
