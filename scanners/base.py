@@ -9,7 +9,7 @@ Times are whole milliseconds after the container's start; intervals are half-ope
 (base64 in JSON), because file names need not be UTF-8. Vectors are little-endian float16 bytes.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar, Protocol
 
 import msgspec
@@ -99,6 +99,7 @@ class Scan(msgspec.Struct, frozen=True, kw_only=True, tag="scan"):
     side_files: tuple[SideFile, ...] = ()
     scenes: tuple[SceneText, ...] = ()
     resume_ms: int = 0  # picture pass: the end of the last scene that is already kept
+    open_shot_ms: int | None = None  # the end of the last kept shot; None: the same as resume_ms
     stills: bytes = b""  # picture pass: folder for one JPEG a scene, `<still_ms>.jpg`; empty: none
 
 
@@ -231,6 +232,7 @@ class Stage(Protocol):
     """
 
     name: ClassVar[str]
+    model: str  # name and short hash of the model; empty without one
 
     def __init__(self, options: Options) -> None: ...
 
@@ -242,23 +244,41 @@ class Stage(Protocol):
 
 
 class PictureStage(Protocol):
-    """A stage of the picture pass. One is made per file; `media.Picture` feeds it in this order.
+    """A stage of the picture pass. One is made per file; scanners/fanout.py feeds it in this order.
 
-    frame: every frame, small; sample: about one a second, larger; scene: a scene has closed, and
-    all its frames and samples were given before. What it yields lies before the scene's end.
+    frame: every frame, small. sample: about one a second, larger. shot: a shot has closed. scene: a
+    scene has closed. All of these come in the order of their ends, and everything that lies before
+    the end of a shot or scene came before it; frames and samples of what follows may have come too.
+    What a stage yields after a scene belongs to times before that scene's end. A pass that is
+    resumed starts with some frames and samples before `begin_ms`: look at them, yield nothing.
     """
 
     name: ClassVar[str]
+    sample_side: ClassVar[int]  # the longest side of the samples it wants, px; 0: none
 
-    def __init__(self, options: Options, media: MediaInfo) -> None: ...
+    def __init__(self, scan: Scan, media: MediaInfo) -> None: ...
 
-    def frame(self, frame: Any) -> Iterator[Finding]: ...
+    def frame(self, frame: Any) -> Iterable[Finding]: ...
 
-    def sample(self, sample: Any) -> Iterator[Finding]: ...
+    def sample(self, sample: Any) -> Iterable[Finding]: ...
 
-    def scene(self, scene: Scene) -> Iterator[Finding]: ...
+    def shot(self, shot: Shot) -> Iterable[Finding]: ...
 
-    def finish(self) -> str: ...
+    def scene(self, scene: Scene) -> Iterable[Finding]: ...
+
+    def finish(self, end_ms: int) -> Iterable[Finding]:
+        """The film is over; end_ms is where."""
+        ...
+
+
+class TextEncoder(Protocol):
+    """What a stage with a text model adds, so that queries can be encoded with the same model."""
+
+    model: str  # name and short hash
+
+    def encode(self, texts: Sequence[str]) -> Sequence[bytes]:
+        """Return one unit vector a text, as float16 bytes."""
+        ...
 
 
 class StageError(Exception):
@@ -270,8 +290,8 @@ class StageError(Exception):
         super().__init__(reason)
 
 
-_request_decoder = msgspec.json.Decoder(Request)
-_reply_decoder = msgspec.json.Decoder(Reply)
+_request_decoder: msgspec.json.Decoder[Request] = msgspec.json.Decoder(Request)
+_reply_decoder: msgspec.json.Decoder[Reply] = msgspec.json.Decoder(Reply)
 _encoder = msgspec.json.Encoder()
 
 
