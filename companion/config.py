@@ -1,13 +1,26 @@
-"""The settings of one installation: `heimdex.toml` and `HEIMDEX_SECTION__KEY` as frozen structs.
+"""The settings of one installation as frozen structs; `companion.settings` reads them.
 
-Values are converted key by key, so that every mistake is reported at once. What pages change lives
-in the database instead.
+What pages change lives in the database instead. Every key is explained in
+`companion/heimdex.example.toml`; a test holds that file and these defaults together.
 """
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated
+
+from msgspec import Meta
 
 from companion.model import LibraryKind
+
+Port = Annotated[int, Meta(ge=0, le=65_535)]
+Days = Annotated[int, Meta(ge=1, le=3650)]
+Threads = Annotated[int, Meta(ge=0, le=256)]
+Beam = Annotated[int, Meta(ge=1, le=10)]
+Count = Annotated[int, Meta(ge=1, le=100_000)]
+Megabytes = Annotated[int, Meta(ge=256, le=1_048_576)]
+Seconds = Annotated[int, Meta(ge=1, le=86_400)]
+Minutes = Annotated[int, Meta(ge=1, le=10_080)]  # up to a week
+Weight = Annotated[float, Meta(ge=0, le=1)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,12 +35,12 @@ class Folder:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Web:
     host: str = "127.0.0.1"
-    port: int = 8642
+    port: Port = 8642
     base_path: str = ""  # "/heimdex" behind a reverse proxy; no slash at the end
     allowed_hosts: tuple[str, ...] = ()  # besides loopback names and the address listened on
     trusted_proxies: tuple[str, ...] = ()  # addresses or networks whose X-Forwarded-* are believed
     frame_ancestors: tuple[str, ...] = ()  # origins that may show the page in a frame
-    session_days: int = 30
+    session_days: Days = 30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,24 +55,24 @@ class Window:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scanning:
     windows: tuple[Window, ...] = ()  # empty: always
-    threads: int = 0  # 0: as many as there are cores
+    threads: Threads = 0  # 0: as many as there are cores
     languages: tuple[str, ...] = ()  # wanted subtitle languages, best first; empty: any
     speech_language: str = ""  # empty: found by the model
-    beam: int = 1
+    beam: Beam = 1
     subtitles_replace_speech: bool = True
-    recycle_files: int = 50  # a child is replaced after so many requests ...
-    recycle_mb: int = 1500  # ... or when it has grown above this
-    idle_s: int = 60  # a child without work leaves after this
-    stall_s: int = 300  # a child that says nothing for so long is stopped
-    memory_mb: int = 8192  # address space a child may ask for
+    recycle_files: Count = 50  # a child is replaced after so many requests ...
+    recycle_mb: Megabytes = 1500  # ... or when it has grown above this
+    idle_s: Seconds = 60  # a child without work leaves after this
+    stall_s: Seconds = 300  # a child that says nothing for so long is stopped
+    memory_mb: Megabytes = 8192  # address space a child may ask for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Syncing:
-    every_minutes: int = 360  # full look at every library
+    every_minutes: Minutes = 360  # full look at every library
     watch: bool = True
     poll: tuple[Path, ...] = ()  # folders on shares that send no events
-    settle_s: int = 30  # a file must be still for so long before it is read
+    settle_s: Seconds = 30  # a file must be still for so long before it is read
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,10 +82,10 @@ class Sidecars:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Searching:
-    text_weight: float = 0.5
-    vision_weight: float = 0.35
-    person_boost: float = 0.3
-    limit: int = 60
+    text_weight: Weight = 0.5
+    vision_weight: Weight = 0.35
+    person_boost: Weight = 0.3
+    limit: Count = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +115,7 @@ class Config:
     features: Features = field(default_factory=Features)
     models: Models = field(default_factory=Models)
     log_level: str = "INFO"
-    backups_kept: int = 14
+    backups_kept: Count = 14
 
     @property
     def database(self) -> Path:
