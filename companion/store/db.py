@@ -142,7 +142,6 @@ class Store:
     async def open(cls, path: Path, *, backups: Path | None = None) -> "Store":
         """Open or make the database and bring its schema up to date."""
         store = cls(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
         await asyncio.get_running_loop().run_in_executor(None, store._prepare, backups)
         store._start(threading.Thread(target=store._write_loop, name="store-write", daemon=True))
         for number in range(READ_THREADS):
@@ -193,8 +192,9 @@ class Store:
 
     def _prepare(self, backups: Path | None) -> None:
         try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
             connection = connect(self.path)
-        except apsw.Error as error:
+        except (OSError, apsw.Error) as error:
             raise StoreDamaged(
                 f"cannot open the database {self.path}: {error}. It must lie on a local disk that "
                 "this user may write to; `heimdex restore` brings back a backup"
