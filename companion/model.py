@@ -6,6 +6,7 @@ time are Unix milliseconds and end in `_at_ms` (but `Moment.at_ms` is film time)
 what URLs and the API carry.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -172,6 +173,17 @@ class StageResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What decides which stages of a file are missing. has_subtitles: a full one gave lines."""
+
+    file: File
+    results: Mapping[str, StageResult]
+    side_files: tuple[SideFileRow, ...]
+    has_subtitles: bool
+    has_scenes: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """A request to bring one pass of one file up to date. Deleting every job loses nothing."""
 
@@ -287,7 +299,7 @@ class Viewer:
 OWNER = Viewer()
 
 
-# --- what the indexing page shows ------------------------------------------------------------------
+# --- what the indexing page shows ----------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -305,7 +317,7 @@ class Running:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """A stage of a file that was set aside, or a path that cannot be scanned at all (file is None)."""
+    """A stage of a file that was set aside, or a path that cannot be scanned (file is None)."""
 
     file: File | None
     item: Item | None

@@ -113,6 +113,13 @@ create table chunks (
     primary key (file_id, number)
 ) strict;
 
+-- Where the sidecar of a file was written last.
+create table sidecars (
+    file_id integer primary key references files on delete cascade,
+    path blob not null,
+    written_at_ms integer not null
+) strict;
+
 create table shots (
     file_id integer not null references files on delete cascade,
     start_ms integer not null,
