@@ -10,7 +10,6 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 
 import apsw
 
@@ -21,18 +20,16 @@ from companion.errors import MediaMissing, ScanFailed
 from companion.findings import Pass
 from companion.model import (
     OWNER,
-    Coverage,
-    Failure,
     File,
     IndexingStatus,
     Job,
     Known,
-    Running,
     Source,
     StageResult,
     StageState,
     Viewer,
 )
+from companion.progress import ProgressBoard, Why
 from companion.scanning import PassOver
 from companion.sidecars import Sidecars
 from companion.store import findings, jobs, library, planning
@@ -44,31 +41,8 @@ log = logging.getLogger(__name__)
 
 ASKED = 100  # priority of what a person asked for: no window holds it back
 LEASE_MS = 15 * 60_000
-FAILURES_SHOWN = 200
 PLAN_BATCH = 200  # files looked at in one read
-SPEED_MEMORY = 0.3  # weight of the newest speed in the running average
 PASSES: tuple[Pass, ...] = ("words", "speech", "picture", "meaning")
-
-
-@dataclass(slots=True)
-class _Now:
-    """The job at hand, as the status page sees it."""
-
-    job: Job
-    file: File
-    stage: str = ""
-    done_ms: int = 0
-    total_ms: int = 0
-    from_ms: int = 0  # where a resumed pass began
-    began: float = field(default_factory=time.monotonic)
-
-    @property
-    def took_s(self) -> float:
-        return time.monotonic() - self.began
-
-    @property
-    def speed(self) -> float:
-        return max(0, self.done_ms - self.from_ms) / 1000 / self.took_s if self.took_s > 1 else 0.0
 
 
 class Indexer:
@@ -86,16 +60,14 @@ class Indexer:
         self.config = config
         self.children = children
         self.sidecars = Sidecars(store, config, clock=clock)
+        self.board = ProgressBoard(store)
         self.notes: Callable[[], tuple[str, ...]] = tuple  # what other flows have to say
         self._clock = clock
         self._wake = asyncio.Event()
-        self._news = asyncio.Event()
         self._idle = asyncio.Event()
-        self._now: _Now | None = None
         self._work: asyncio.Task[None] | None = None
         self._open, self._why = True, ""
         self._paused = False
-        self._speeds: dict[Pass, float] = {}
         self._lacking: dict[Pass, str] = {}  # pass -> the model that it waits for
 
     # --- what others may ask ----------------------------------------------------------------------
@@ -113,19 +85,19 @@ class Indexer:
     def resume(self) -> None:
         self._paused = False
         self.wake()
-        self._tell()
+        self.board.tell()
 
     def set_window(self, open_now: bool, why: str) -> None:
         """Say whether scanning may run now; `why` tells people when it may, if not."""
         self._open, self._why = open_now, why
-        if not open_now and self._now is not None and self._now.job.priority < ASKED:
+        if not open_now and self.board.now is not None and self.board.now.job.priority < ASKED:
             self._interrupt()
         self.wake()
-        self._tell()
+        self.board.tell()
 
     async def changed(self) -> None:
         """Wait until the status may have changed."""
-        await self._news.wait()
+        await self.board.changed()
 
     async def idle(self) -> None:
         """Wait until there is nothing left that could be done now."""
@@ -145,27 +117,7 @@ class Indexer:
 
     async def status(self, viewer: Viewer = OWNER) -> IndexingStatus:
         """Return what the indexing page shows; to others than the owner only the coverage."""
-        coverage, waiting, failures = await self.store.read(_status)
-        counts = {runs: count for runs, (count, _ms) in waiting.items()}
-        if not viewer.owner:
-            return IndexingStatus(
-                coverage=coverage,
-                running=(),
-                waiting=counts,
-                holds=(),
-                failures=(),
-                remaining_s=None,
-            )
-        return IndexingStatus(
-            coverage=coverage,
-            running=await self._running(),
-            waiting=counts,
-            holds=self._holds(counts),
-            failures=failures,
-            remaining_s=self._remaining_s({runs: ms for runs, (_count, ms) in waiting.items()}),
-            paused=self._paused,
-            notes=self.notes(),
-        )
+        return await self.board.status(viewer, self._why_waiting())
 
     # --- planning ---------------------------------------------------------------------------------
 
@@ -207,7 +159,7 @@ class Indexer:
                 await self._do(job)
             if not self._wake.is_set():
                 self._idle.set()
-            self._tell()
+            self.board.tell()
             await self._wake.wait()
 
     async def _next(self) -> Job | None:
@@ -232,8 +184,8 @@ class Indexer:
             await asyncio.shield(self.store.write(jobs.release, job.id))
             raise
         finally:
-            work, self._work, self._now = self._work, None, None
-            self._tell()
+            work, self._work = self._work, None
+            self.board.end()
         if work.cancelled():
             await self.store.write(jobs.release, job.id)
         else:
@@ -242,15 +194,14 @@ class Indexer:
     def _interrupt(self) -> None:
         if self._work is not None:
             self._work.cancel()
-        self._tell()
+        self.board.tell()
 
     async def _job(self, job: Job) -> None:
         known = await self.store.read(planning.known, job.file_id)
         if known is None:
             await self.store.write(jobs.finish, job.id)
             return
-        self._now = _Now(job, known.file, total_ms=known.file.duration_ms)
-        self._tell()
+        self.board.begin(job, known.file)
         try:
             path = await asyncio.to_thread(_first_there, known.file)
             await self._bring_up_to_date(job.runs, known, path)
@@ -283,7 +234,7 @@ class Indexer:
             film_ms = await PassOver(
                 host=self, known=known, path=path, runs=runs, wanted=wanted
             ).run()
-            self._learn_speed(runs, film_ms)
+            self.board.learn_speed(runs, film_ms)
         await self.sidecars.write(known.file.id)
 
     async def _skip_speech(self, known: Known) -> None:
@@ -320,70 +271,16 @@ class Indexer:
             _keep_failure, known, error, self.config, self.children.roles(), self._ms()
         )
 
-    def progress(self, stage: str, done_ms: int, total_ms: int) -> None:
-        if self._now is not None:
-            self._now.stage, self._now.done_ms = stage, done_ms
-            self._now.total_ms = total_ms or self._now.total_ms
-            self._tell()
-
-    def began_at(self, from_ms: int) -> None:
-        """Let the speed count from where a resumed pass began."""
-        if self._now is not None:
-            self._now.from_ms, self._now.began = from_ms, time.monotonic()
-
-    # --- the status -------------------------------------------------------------------------------
-
-    def _tell(self) -> None:
-        self._news.set()
-        self._news = asyncio.Event()
+    def _why_waiting(self) -> Why:
+        return Why(
+            paused=self._paused,
+            closed="" if self._open else self._why,
+            lacking=self._lacking,
+            notes=self.notes(),
+        )
 
     def _ms(self) -> int:
         return round(self._clock() * 1000)
-
-    def _learn_speed(self, runs: Pass, film_ms: int) -> None:
-        if self._now is None or not film_ms or self._now.took_s <= 0:
-            return
-        speed = film_ms / 1000 / self._now.took_s
-        old = self._speeds.get(runs, speed)
-        self._speeds[runs] = old + SPEED_MEMORY * (speed - old)
-
-    async def _running(self) -> tuple[Running, ...]:
-        now = self._now
-        if now is None:
-            return ()
-        items = await self.store.read(library.items_of_file, now.file.id)
-        return (
-            Running(
-                file=now.file,
-                item=items[0] if items else None,
-                runs=now.job.runs,
-                stage=now.stage,
-                done_ms=now.done_ms,
-                total_ms=now.total_ms,
-                speed=now.speed,
-            ),
-        )
-
-    def _holds(self, waiting: dict[Pass, int]) -> tuple[str, ...]:
-        holds = []
-        if self._paused:
-            holds.append("Paused. Nothing is scanned until you resume.")
-        if not self._open and any(waiting.values()):
-            holds.append(f"Outside the scan window: {self._why}.")
-        for runs, model in self._lacking.items():
-            if waiting.get(runs):
-                holds.append(f"The model {model} is missing: run `heimdex models get`.")
-        return tuple(holds)
-
-    def _remaining_s(self, film_ms: dict[Pass, int]) -> int | None:
-        """Estimate from the speeds of this run; None while a waiting pass has none yet."""
-        left = {runs: ms for runs, ms in film_ms.items() if ms and runs not in self._lacking}
-        if not left or any(runs not in self._speeds for runs in left):
-            return None
-        seconds = sum(ms / 1000 / self._speeds[runs] for runs, ms in left.items())
-        if self._now is not None and self._now.job.runs in self._speeds:
-            seconds -= self._now.done_ms / 1000 / self._speeds[self._now.job.runs]
-        return max(0, round(seconds))
 
 
 def batched(ids: Sequence[int], size: int) -> Iterator[Sequence[int]]:
@@ -445,13 +342,3 @@ def _keep_failure(
         permanent=error.permanent,
     )
     findings.keep_failure(connection, result)
-
-
-def _status(
-    connection: apsw.Connection,
-) -> tuple[Coverage, dict[Pass, tuple[int, int]], tuple[Failure, ...]]:
-    return (
-        planning.coverage(connection),
-        planning.waiting(connection),
-        tuple(planning.failures(connection, limit=FAILURES_SHOWN)),
-    )

@@ -11,6 +11,7 @@ from companion.config import Config
 from companion.errors import ScanFailed
 from companion.findings import Finding, Line, Pass, Scene, Shot, TextVector
 from companion.model import File, Known, Source, StageResult
+from companion.progress import ProgressBoard
 from companion.store import findings
 from companion.store.db import Store
 from scanners.base import (
@@ -38,16 +39,13 @@ class Host(Protocol):
     store: Store
     children: Children
     config: Config
+    board: ProgressBoard
 
     def result(
         self, stage: str, known: Known, *, model: str = "", note: str = "", cpu_ms: int = 0
     ) -> StageResult: ...
 
     async def keep_failure(self, known: Known, error: ScanFailed) -> None: ...
-
-    def progress(self, stage: str, done_ms: int, total_ms: int) -> None: ...
-
-    def began_at(self, from_ms: int) -> None: ...
 
 
 @dataclass(slots=True, kw_only=True)
@@ -75,8 +73,8 @@ class PassOver:
         """Ask the child and keep what it finds. Raises ScanFailed if the child is lost."""
         request = await self._request()
         limit_s = LIMIT_FLOOR_S + LIMIT_PER_FILM_S * self._file.duration_ms / 1000
-        self.host.progress(self.wanted[0], request.resume_ms, self._file.duration_ms)
-        self.host.began_at(request.resume_ms)
+        self.host.board.progress(self.wanted[0], request.resume_ms, self._file.duration_ms)
+        self.host.board.began_at(request.resume_ms)
         async with aclosing(self.host.children.scan(request, limit_s=limit_s)) as replies:
             async for reply in replies:
                 await self._take(reply)
@@ -128,7 +126,7 @@ class PassOver:
     async def _take(self, reply: Reply) -> None:
         match reply:
             case Progress():
-                self.host.progress(reply.stage, reply.done_ms, reply.total_ms)
+                self.host.board.progress(reply.stage, reply.done_ms, reply.total_ms)
             case Found():
                 await self._found(reply)
             case StageDone():
