@@ -51,9 +51,12 @@ class Source(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListedLibrary:
+    """roots: the folders it lies in, as we see them; empty if the server does not say."""
+
     external_id: str
     name: str
     kind: LibraryKind
+    roots: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +81,22 @@ class ListedItem:
     episode: int | None = None
     year: int | None = None
     added_at_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedProblem:
+    """A folder or file that could not be listed, and why. What lies below it is not gone."""
+
+    path: bytes
+    problem: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedPage:
+    """A piece of a listing: whole items, and what could not be listed on the way."""
+
+    items: tuple[ListedItem, ...] = ()
+    problems: tuple[ListedProblem, ...] = ()
 
 
 # --- what the store gives ------------------------------------------------------------------------

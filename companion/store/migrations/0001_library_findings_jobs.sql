@@ -18,6 +18,30 @@ create table libraries (
     unique (server_id, external_id)
 ) strict;
 
+-- The folders that a library lies in. Everything below one is [below, beyond) in the order of bytes.
+-- away: in words, why it cannot be looked into now; then nothing below it counts as gone.
+create table roots (
+    library_id integer not null references libraries on delete cascade,
+    path blob not null,
+    below blob not null,
+    beyond blob not null,
+    device integer not null,
+    away text not null default '',
+    away_at_ms integer,
+    primary key (library_id, path)
+) strict, without rowid;
+
+create index roots_away on roots (below) where away <> '';
+
+-- Folders and names that could not be listed the last time. Trouble with one video is in `paths`.
+create table listing_problems (
+    library_id integer not null references libraries on delete cascade,
+    path blob not null,
+    problem text not null,
+    found_at_ms integer not null,
+    primary key (library_id, path)
+) strict, without rowid;
+
 create table items (
     id integer primary key,
     public_id text not null unique,
@@ -35,6 +59,9 @@ create table items (
 ) strict;
 
 create index items_by_show on items (show_title, season, episode) where show_title <> '';
+create index items_newest on items (added_at_ms desc, id desc) where gone_at_ms is null;
+create index items_newest_of_library on items (library_id, added_at_ms desc, id desc)
+where gone_at_ms is null;
 
 -- One video by its content. media is MediaInfo as JSON, null until it was probed.
 create table files (
@@ -62,6 +89,17 @@ create table paths (
 
 create index paths_by_file on paths (file_id);
 create index paths_by_stat on paths (inode, device, size, mtime_ns);
+create index paths_with_problem on paths (seen_at_ms desc)
+where problem <> '' and gone_at_ms is null;
+
+-- Where files lie now and can be read, unless their folder is away.
+create view places as
+select id, file_id, path, exists (
+    select 1 from roots
+    where away <> '' and paths.path >= roots.below and paths.path < roots.beyond
+) as away
+from paths
+where file_id is not null and gone_at_ms is null and problem = '';
 
 create table parts (
     item_id integer not null references items on delete cascade,
@@ -193,10 +231,18 @@ create table jobs (
     lease_until_ms integer,
     done_ms integer not null default 0,
     total_ms integer not null default 0,
+    added_at_ms integer not null default 0, -- when the newest item of the file came
+    turn integer not null generated always as (
+        case runs when 'words' then 0 when 'meaning' then 1 else 2 end
+    ) virtual,
+    step integer not null generated always as (case runs when 'picture' then 1 else 0 end) virtual,
     unique (file_id, runs)
 ) strict;
 
-create index jobs_by_turn on jobs (state, priority desc, created_at_ms, id);
+-- The words of all files first, meaning as soon as it can be had, then file by file.
+create index jobs_by_turn on jobs (
+    state, priority desc, turn, added_at_ms desc, file_id desc, step, created_at_ms, id
+);
 
 create table accounts (
     id integer primary key,
