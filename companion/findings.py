@@ -106,4 +106,60 @@ class TextVector(msgspec.Struct, frozen=True, tag="text_vector"):
     vector: bytes
 
 
-Finding = Shot | Scene | Line | TextVector
+class Tags(msgspec.Struct, frozen=True, tag="tags"):
+    """What a frame of a scene shows: (name, probability), best first. at_ms lies in the scene."""
+
+    at_ms: int
+    tags: tuple[tuple[str, float], ...]
+
+
+class PictureVector(msgspec.Struct, frozen=True, tag="picture_vector"):
+    """A unit vector of one frame. space: what it may be compared with.
+
+    "looks": other pictures only; "words": also the vectors of the text tower that goes with it.
+    A model with one joint space gives "words" alone. at_ms lies in the frame's scene.
+    """
+
+    at_ms: int
+    space: str
+    vector: bytes
+
+
+class OnscreenText(msgspec.Struct, frozen=True, tag="onscreen_text"):
+    """Text in the picture, merged over the frames that show it. subtitle: it is burned-in speech."""
+
+    start_ms: int
+    end_ms: int
+    text: str
+    box: tuple[float, float, float, float]
+    score: float  # of the recogniser, 0..1
+    subtitle: bool = False
+
+
+class TrackBox(msgspec.Struct, frozen=True, array_like=True):
+    at_ms: int
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+class Track(msgspec.Struct, frozen=True, tag="track"):
+    """The same face through a shot. vector: quality-weighted mean of its faces, unit length.
+
+    quality: 0..1, of the best face; reject: why it is too poor to name, empty if it is good enough.
+    thumbnail: file name in the folder of stills.
+    """
+
+    start_ms: int
+    end_ms: int
+    frame_count: int
+    boxes: tuple[TrackBox, ...]
+    quality: float
+    best_ms: int
+    vector: bytes
+    thumbnail: str = ""
+    reject: str = ""
+
+
+Finding = Shot | Scene | Line | TextVector | Tags | PictureVector | OnscreenText | Track
