@@ -126,7 +126,7 @@ class PictureVector(msgspec.Struct, frozen=True, tag="picture_vector"):
 
 
 class OnscreenText(msgspec.Struct, frozen=True, tag="onscreen_text"):
-    """Text in the picture, merged over the frames that show it. subtitle: it is burned-in speech."""
+    """Text in the picture, merged over its frames. subtitle: it is burned-in speech."""
 
     start_ms: int
     end_ms: int
