@@ -101,6 +101,7 @@ class Models:
     profile: str = "embedded"
     folder: Path | None = None  # default: models/ in the data folder
     roles: dict[str, str] = field(default_factory=dict)  # role -> row of the model table
+    get: bool = True  # bring missing files when the daemon starts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""What every test lives by: no blocking call in the event loop, no error in the log, real stores."""
+"""What every test lives by: nothing blocks the event loop, no error is logged, stores are real."""
 
 import asyncio
 import logging

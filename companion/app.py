@@ -1,0 +1,257 @@
+"""The composition root: builds every part from a configuration, starts it, stops it in order.
+
+A part that breaks is started again after a pause; the others go on. Stopping takes its time where
+work would be lost (a begun write), and none where it can be repeated (the child is killed).
+"""
+
+import asyncio
+import contextlib
+import ipaddress
+import logging
+import os
+import secrets
+import signal
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+
+from aiohttp import web
+
+from companion import __version__, backups, disk, lock
+from companion.child import COMMAND, Children
+from companion.config import Config
+from companion.errors import CompanionError
+from companion.indexing import Indexer
+from companion.lock import Daemon, Lock
+from companion.playback import Playback
+from companion.schedule import Schedule
+from companion.search.search import Search
+from companion.store import settings
+from companion.store.accounts import Accounts
+from companion.store.db import Store
+from companion.sync import Sync
+from companion.watch import Watch
+from companion.weights import Weights
+from webui import routes
+from webui.parts import Parts
+
+log = logging.getLogger(__name__)
+
+FIRST_PAUSE_S = 1.0  # before a broken part is started again; doubled each time ...
+LONGEST_PAUSE_S = 300.0  # ... up to this
+WEB_LIMIT_S = 0.5  # answers that are under way may finish in this time
+PART_LIMIT_S = 1.5  # a part that is stopped may take this long
+LOOPBACK_NAMES = frozenset({"localhost", "localhost.localdomain"})
+
+Part = Callable[[], Awaitable[object]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listening:
+    """Where the page is. password: the owner's, only when it was made just now."""
+
+    url: str
+    password: str | None = None
+
+
+class App:
+    """Every part of one data folder, wired. Nothing runs until `serve` or `index`."""
+
+    def __init__(
+        self, config: Config, store: Store, owned: Lock, *, command: Sequence[str] = COMMAND
+    ) -> None:
+        self.config = config
+        self.store = store
+        self.lock = owned
+        self.children = Children(config, command=command)
+        self.indexer = Indexer(store, config, self.children)
+        encode = self.children.encode if config.features.semantic_search else None
+        self.search = Search(store, config, encode)
+        self.sync = Sync(store, config, self.indexer.wake)
+        self.watch = Watch(config, self.sync)
+        self.schedule = Schedule(config, self.sync, self.indexer)
+        self.playback = Playback(store, config, self.children)
+        self.accounts = Accounts(store, config)
+        self.weights = Weights(config, self.indexer.wake)
+        self.indexer.notes = self.weights.notes
+        self._runner: web.AppRunner | None = None
+
+    # --- the daemon ------------------------------------------------------------------------------
+
+    async def serve(
+        self, stop: asyncio.Event, ready: Callable[[Listening], None] = lambda _: None
+    ) -> None:
+        """Run everything until `stop` is set. Raises CompanionError if the port cannot be had."""
+        url, token = await self._listen()
+        safe = is_loopback(self.config.web.host)
+        password = None if safe else await self.accounts.ensure_owner()
+        daemon = Daemon(pid=os.getpid(), url=url, token=token, version=__version__)
+        await asyncio.to_thread(self.lock.announce, daemon)
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(kept(name, part), name=name) for name, part in self._parts()]
+            self.schedule.start()
+            log.info("ready url=%s", url)
+            ready(Listening(url=url, password=password))
+            try:
+                await stop.wait()
+            finally:
+                await self._stop(tasks)
+
+    def _parts(self) -> list[tuple[str, Part]]:
+        """Return what runs all the time, in the order of starting."""
+        parts: list[tuple[str, Part]] = [
+            ("indexing", self.indexer.run),
+            ("first look", self.sync.run_once),
+            ("backups", self._back_up),
+        ]
+        if self.config.sync.watch:
+            parts.append(("watch", self.watch.run))
+        if self.config.models.get:
+            parts.append(("models", self.weights.run))
+        return parts
+
+    async def _listen(self) -> tuple[str, str]:
+        """Open the port; return the page's address on this machine and the local token."""
+        token = secrets.token_urlsafe(32)
+        parts = Parts(
+            config=self.config,
+            store=self.store,
+            search=self.search,
+            indexer=self.indexer,
+            playback=self.playback,
+            accounts=self.accounts,
+            local_token=token,
+            sync=self._look,
+        )
+        self._runner = web.AppRunner(
+            routes.build(parts), access_log=None, shutdown_timeout=WEB_LIMIT_S
+        )
+        await self._runner.setup()
+        host, port = self.config.web.host, self.config.web.port
+        try:
+            await web.TCPSite(self._runner, host, port).start()
+        except OSError as error:
+            raise CompanionError(
+                f"cannot listen on {host} port {port}: {error.strerror}. "
+                "Choose another with --port, or [web] host and port in heimdex.toml"
+            ) from error
+        return local_url(host, self._runner.addresses[0][1]) + self.config.web.base_path, token
+
+    async def _look(self) -> None:
+        await self.sync.run_once()
+
+    async def _back_up(self) -> None:
+        """Take a backup a day, also after days of being switched off."""
+        while True:
+            await asyncio.sleep(max(0.0, backups.due_in_s(self.config, time.time())))
+            await asyncio.to_thread(backups.take, self.config)
+            await asyncio.to_thread(backups.prune, self.config)
+
+    async def _stop(self, tasks: Sequence[asyncio.Task[None]]) -> None:
+        """Stop accepting, then schedule and watch, then the job and its child."""
+        log.info("stopping")
+        if self._runner is not None:
+            await _limited("web", self._runner.cleanup())
+        self.schedule.stop()
+        for task in reversed(tasks):
+            task.cancel()
+            await _limited(task.get_name(), asyncio.wait([task]))
+
+    # --- one command -----------------------------------------------------------------------------
+
+    async def close(self) -> None:
+        """Kill the children, finish the writes, let go of the data folder."""
+        if self._runner is not None:
+            await _limited("web", self._runner.cleanup())
+        await _limited("children", self.children.close())
+        await self.store.close()
+        await asyncio.to_thread(self.lock.release)
+
+
+@asynccontextmanager
+async def opened(config: Config, *, command: Sequence[str] = COMMAND) -> AsyncIterator[App]:
+    """Own the data folder, open the store and build every part.
+
+    Raises DataFolderBusy, StoreDamaged or StoreTooNew.
+    """
+    await asyncio.to_thread(disk.refuse_network, config.data_dir)
+    owned = await asyncio.to_thread(lock.take, config.data_dir)
+    try:
+        store = await Store.open(config.database, backups=config.backups)
+        app = App(await with_remembered(config, store), store, owned, command=command)
+    except BaseException:
+        owned.release()
+        raise
+    try:
+        yield app
+    finally:
+        await app.close()
+
+
+async def with_remembered(config: Config, store: Store) -> Config:
+    """Return the configuration with the libraries that `heimdex scan` has added."""
+    known = {folder.path for folder in config.folders}
+    added = [folder for folder in await store.read(settings.folders) if folder.path not in known]
+    return replace(config, folders=(*config.folders, *added)) if added else config
+
+
+async def kept(name: str, part: Part) -> None:
+    """Run a part until it ends; if it breaks, say so and start it again after a pause."""
+    pause_s = FIRST_PAUSE_S
+    while True:
+        try:
+            await part()
+        except CompanionError as error:
+            log.warning("part stopped part=%s again_in_s=%.0f: %s", name, pause_s, error)
+        except Exception:  # one broken part must not end the daemon
+            log.exception("part broke part=%s again_in_s=%.0f", name, pause_s)
+        else:
+            return
+        await asyncio.sleep(pause_s)
+        pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+
+
+async def _limited(name: str, stopping: Awaitable[object]) -> None:
+    try:
+        async with asyncio.timeout(PART_LIMIT_S):
+            await stopping
+    except TimeoutError:
+        log.warning("part did not stop in time part=%s", name)
+
+
+@contextlib.contextmanager
+def stopped_by_signals(stop: asyncio.Event) -> Iterator[None]:
+    """Set `stop` at the first SIGINT or SIGTERM; a second one ends the process at once."""
+    loop = asyncio.get_running_loop()
+
+    def ask(number: signal.Signals) -> None:
+        stop.set()
+        loop.remove_signal_handler(number)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, ask, number)
+    try:
+        yield
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+
+
+def is_loopback(host: str) -> bool:
+    """Say whether only this computer can reach the address."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() in LOOPBACK_NAMES
+
+
+def local_url(host: str, port: int) -> str:
+    """Return the address under which this computer reaches what listens on host and port."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return f"http://{host}:{port}"
+    if address.is_unspecified:
+        host = "127.0.0.1" if address.version == 4 else "::1"
+    return f"http://[{host}]:{port}" if address.version == 6 else f"http://{host}:{port}"

@@ -1,0 +1,81 @@
+"""Brings the model files that are missing while the daemon already serves.
+
+Subtitles and pictures need no model, so a newcomer's first results do not wait for a download.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from companion.config import Config
+from companion.errors import ModelMissing
+from scanners import fetch, models
+
+log = logging.getLogger(__name__)
+
+TRY_AGAIN_S = 1800.0
+
+
+class Stopped(Exception):
+    """The daemon leaves; the download ends."""
+
+
+class Weights:
+    """The model files of one configuration."""
+
+    def __init__(self, config: Config, on_change: Callable[[], None]) -> None:
+        self._config = config
+        self._on_change = on_change
+        self._stopped = False
+        self.doing = ""  # what is brought now, in words
+        self.done_bytes = 0
+        self.total_bytes = 0
+        self.complaint = ""  # why the last try failed
+
+    def missing(self) -> list[str]:
+        """Return the models that the configuration uses and that are not there. Blocks shortly."""
+        chosen = models.roles(self._config.models.profile, self._config.models.roles)
+        used = {
+            role for role in chosen if self._config.features.semantic_search or role != "meaning"
+        }
+        names = [name for role, name in chosen.items() if role in used]
+        return [name for name in names if not models.present(self._config.models_folder, name)]
+
+    async def run(self) -> None:
+        """Bring what is missing; try again later if that fails, until everything is there."""
+        try:
+            while missing := await asyncio.to_thread(self.missing):
+                for name in missing:
+                    await self._bring(name)
+                if not self.complaint:
+                    return
+                await asyncio.sleep(TRY_AGAIN_S)
+        finally:
+            self._stopped = True
+
+    def notes(self) -> tuple[str, ...]:
+        """Return what the indexing page should say."""
+        if self.doing:
+            share = f" ({self.done_bytes * 100 // self.total_bytes} %)" if self.total_bytes else ""
+            return (f"Bringing models: {self.doing}{share}.",)
+        return (f"{self.complaint}",) if self.complaint else ()
+
+    async def _bring(self, name: str) -> None:
+        self.complaint = ""
+        log.info("bringing model=%s", name)
+        try:
+            await asyncio.to_thread(fetch.get, self._config.models_folder, name, self._progress)
+        except ModelMissing as error:
+            self.complaint = str(error).splitlines()[0] + " `heimdex models get` says more."
+            log.warning("model missing model=%s: %s", name, error)
+        else:
+            log.info("model is there model=%s", name)
+        finally:
+            self.doing = ""
+            self._on_change()
+
+    def _progress(self, what: str, done: int, total: int) -> None:
+        """Called in the thread of the download."""
+        if self._stopped:
+            raise Stopped
+        self.doing, self.done_bytes, self.total_bytes = what, done, total
