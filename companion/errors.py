@@ -30,6 +30,10 @@ class StoreDamaged(CompanionError):
     """The database cannot be used as it is: restore a backup or move it to a local disk."""
 
 
+class StoreClosed(CompanionError):
+    """The program is stopping: nothing can be read or written any more."""
+
+
 class QueryInterrupted(CompanionError):
     """A read took longer than its time limit and was stopped."""
 

@@ -21,7 +21,7 @@ from typing import Concatenate, ParamSpec, TypeVar, cast
 import apsw
 import sqlite_vec
 
-from companion.errors import QueryInterrupted, StoreDamaged, StoreTooNew
+from companion.errors import QueryInterrupted, StoreClosed, StoreDamaged, StoreTooNew
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ def migrations() -> list[str]:
 
 
 def connect(path: Path, *, readonly: bool = False) -> apsw.Connection:
-    """Open one connection with sqlite-vec loaded. Blocks."""
+    """Open one connection with sqlite-vec loaded. Blocks. Raises apsw.Error."""
     flags = (
         apsw.SQLITE_OPEN_READONLY
         if readonly
@@ -62,7 +62,10 @@ def connect(path: Path, *, readonly: bool = False) -> apsw.Connection:
     connection.execute("pragma temp_store = memory")
     if not readonly:
         connection.execute(f"pragma page_size = {PAGE_SIZE}")
-        connection.execute("pragma journal_mode = wal")
+        mode = connection.execute("pragma journal_mode = wal").fetchone()
+        if mode != ("wal",):
+            connection.close()
+            raise apsw.CantOpenError("this file system cannot hold a write-ahead log")
         connection.execute("pragma synchronous = normal")
         connection.execute("pragma foreign_keys = on")
         connection.execute("pragma recursive_triggers = on")
@@ -75,10 +78,12 @@ def transaction(connection: apsw.Connection) -> Iterator[None]:
     connection.execute("begin immediate")
     try:
         yield
+        connection.execute("commit")
     except BaseException:
-        connection.execute("rollback")
+        # A full disk ends the transaction by itself, or fails the commit and leaves it open.
+        if connection.in_transaction:
+            connection.execute("rollback")
         raise
-    connection.execute("commit")
 
 
 def version(connection: apsw.Connection) -> int:
@@ -111,19 +116,28 @@ def migrate(connection: apsw.Connection, backups: Path | None) -> int:
 
 
 def backup(connection: apsw.Connection, to: Path) -> None:
-    """Copy the whole database while it is in use. The copy appears under its name when complete."""
+    """Copy the whole database while it is in use. The copy appears under its name when complete.
+
+    It is the state at one moment: the read that is held open keeps writers on other connections
+    from starting the copy over, which a busy daemon would otherwise do for ever.
+    """
     to.parent.mkdir(parents=True, exist_ok=True)
     unfinished = to.with_name(f".{to.name}.part")
     unfinished.unlink(missing_ok=True)
-    target = apsw.Connection(os.fspath(unfinished))
     try:
-        with target.backup("main", connection, "main") as copy:
-            while not copy.done:
-                copy.step(BACKUP_PAGES)
-        target.execute("pragma journal_mode = delete")
+        target = apsw.Connection(os.fspath(unfinished))
+        try:
+            with snapshot(connection):
+                connection.execute("select 1 from sqlite_schema limit 1").fetchall()  # hold it
+                with target.backup("main", connection, "main") as copy:
+                    while not copy.done:
+                        copy.step(BACKUP_PAGES)
+            target.execute("pragma journal_mode = delete")
+        finally:
+            target.close()
+        unfinished.replace(to)
     finally:
-        target.close()
-    unfinished.replace(to)
+        unfinished.unlink(missing_ok=True)
 
 
 class Store:
@@ -137,17 +151,13 @@ class Store:
         self._work = queue.SimpleQueue()
         self._questions: queue.SimpleQueue[_Question | None] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
+        self._closing = threading.Event()
 
     @classmethod
     async def open(cls, path: Path, *, backups: Path | None = None) -> "Store":
         """Open or make the database and bring its schema up to date."""
         store = cls(path)
         await asyncio.get_running_loop().run_in_executor(None, store._prepare, backups)
-        store._start(threading.Thread(target=store._write_loop, name="store-write", daemon=True))
-        for number in range(READ_THREADS):
-            store._start(
-                threading.Thread(target=store._read_loop, name=f"store-read-{number}", daemon=True)
-            )
         return store
 
     async def write(
@@ -157,7 +167,8 @@ class Store:
         **kwargs: P.kwargs,
     ) -> T:
         """Run function(connection, ...) as one transaction. A begun one ends even if the caller is
-        cancelled."""
+        cancelled. Raises StoreClosed after `close`."""
+        self._demand_open()
         future: Future[object] = Future()
         self._work.put((lambda connection: function(connection, *args, **kwargs), future))
         return cast(T, await asyncio.shield(asyncio.wrap_future(future)))
@@ -170,11 +181,14 @@ class Store:
     ) -> T:
         """Run function(connection, ...) on a read-only connection.
 
-        Raises QueryInterrupted after READ_LIMIT_S, or soon after the caller is cancelled.
+        Raises QueryInterrupted after READ_LIMIT_S, or soon after the caller is cancelled or the
+        store is closed; StoreClosed after that.
         """
+        self._demand_open()
         question = _Question(
             lambda connection: function(connection, *args, **kwargs),
             time.monotonic() + READ_LIMIT_S,
+            self._closing,
         )
         self._questions.put(question)
         try:
@@ -184,32 +198,47 @@ class Store:
             raise
 
     async def close(self) -> None:
-        """Finish the writes that were asked for and close every connection."""
-        self._work.put(_STOP)
-        for _ in range(READ_THREADS):
-            self._questions.put(_STOP)
+        """Finish the writes that were asked for, stop the reads, close every connection."""
+        if not self._closing.is_set():
+            self._closing.set()
+            self._work.put(_STOP)
+            for _ in range(READ_THREADS):
+                self._questions.put(_STOP)
         await asyncio.get_running_loop().run_in_executor(None, self._join)
+
+    def _demand_open(self) -> None:
+        if self._closing.is_set():
+            raise StoreClosed("the database is closed: the program is stopping")
 
     def _prepare(self, backups: Path | None) -> None:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            connection = connect(self.path)
+            writer = connect(self.path)
         except (OSError, apsw.Error) as error:
             raise StoreDamaged(
                 f"cannot open the database {self.path}: {error}. It must lie on a local disk that "
                 "this user may write to; `heimdex restore` brings back a backup"
             ) from error
         try:
-            migrate(connection, backups)
+            migrate(writer, backups)
+            readers = [connect(self.path, readonly=True) for _ in range(READ_THREADS)]
         except apsw.Error as error:
+            writer.close()
             raise StoreDamaged(
                 f"the database {self.path} is damaged: {error}. "
                 "`heimdex restore` brings a backup back"
             ) from error
-        finally:
-            connection.close()
+        except BaseException:
+            writer.close()
+            raise
+        self._start("store-write", self._write_loop, writer)
+        for number, reader in enumerate(readers):
+            self._start(f"store-read-{number}", self._read_loop, reader)
 
-    def _start(self, thread: threading.Thread) -> None:
+    def _start(
+        self, name: str, loop: Callable[[apsw.Connection], None], connection: apsw.Connection
+    ) -> None:
+        thread = threading.Thread(target=loop, args=(connection,), name=name, daemon=True)
         thread.start()
         self._threads.append(thread)
 
@@ -217,8 +246,7 @@ class Store:
         for thread in self._threads:
             thread.join()
 
-    def _write_loop(self) -> None:
-        connection = connect(self.path)
+    def _write_loop(self, connection: apsw.Connection) -> None:
         while (task := self._work.get()) is not _STOP:
             function, future = task
             if not future.set_running_or_notify_cancel():
@@ -230,11 +258,11 @@ class Store:
                 future.set_exception(error)
             else:
                 future.set_result(result)
-        connection.execute("pragma optimize")
+        with contextlib.suppress(apsw.Error):  # a full disk must not keep it open
+            connection.execute("pragma optimize")
         connection.close()
 
-    def _read_loop(self) -> None:
-        connection = connect(self.path, readonly=True)
+    def _read_loop(self, connection: apsw.Connection) -> None:
         while (question := self._questions.get()) is not _STOP:
             if not question.answer.set_running_or_notify_cancel():
                 continue
@@ -243,8 +271,7 @@ class Store:
                 with snapshot(connection):
                     result = question.function(connection)
             except apsw.InterruptError:
-                reason = f"the query took longer than {READ_LIMIT_S:.0f} s"
-                question.answer.set_exception(QueryInterrupted(reason))
+                question.answer.set_exception(QueryInterrupted(question.why_stopped()))
             except BaseException as error:  # noqa: BLE001 - handed to whoever asked
                 question.answer.set_exception(error)
             else:
@@ -260,19 +287,31 @@ def snapshot(connection: apsw.Connection) -> Iterator[None]:
         yield
     finally:
         connection.set_progress_handler(None)
-        connection.execute("rollback")
+        if connection.in_transaction:
+            connection.execute("rollback")
 
 
 class _Question:
     """A read that waits for a thread."""
 
-    __slots__ = ("answer", "deadline", "function", "given_up")
+    __slots__ = ("answer", "closing", "deadline", "function", "given_up")
 
-    def __init__(self, function: Callable[[apsw.Connection], object], deadline: float) -> None:
+    def __init__(
+        self,
+        function: Callable[[apsw.Connection], object],
+        deadline: float,
+        closing: threading.Event,
+    ) -> None:
         self.function = function
         self.deadline = deadline
+        self.closing = closing
         self.answer: Future[object] = Future()
         self.given_up = False  # set from the event loop when nobody waits any more
 
     def is_late(self) -> bool:
-        return self.given_up or time.monotonic() > self.deadline
+        return self.given_up or self.closing.is_set() or time.monotonic() > self.deadline
+
+    def why_stopped(self) -> str:
+        if self.closing.is_set():
+            return "the program is stopping"
+        return f"the query took longer than {READ_LIMIT_S:.0f} s"
