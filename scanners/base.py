@@ -104,7 +104,6 @@ class Scan(msgspec.Struct, frozen=True, kw_only=True, tag="scan"):
     side_files: tuple[SideFile, ...] = ()
     scenes: tuple[SceneText, ...] = ()
     resume_ms: int = 0  # picture pass: the end of the last scene that is already kept
-    open_shot_ms: int | None = None  # the end of the last kept shot; None: the same as resume_ms
     stills: bytes = b""  # picture pass: folder for one JPEG a scene, `<still_ms>.jpg`; empty: none
 
 
@@ -255,7 +254,9 @@ class PictureStage(Protocol):
     scene has closed. All of these come in the order of their ends, and everything that lies before
     the end of a shot or scene came before it; frames and samples of what follows may have come too.
     What a stage yields after a scene belongs to times before that scene's end. A pass that is
-    resumed starts with some frames and samples before `begin_ms`: look at them, yield nothing.
+    resumed starts with frames and samples of a few seconds before `scan.resume_ms`: look at them
+    if it helps, yield nothing of them. A stage may have a `model` and, at the end, a `note`. Keep
+    models in the module: the stage lives for one file only.
     """
 
     name: ClassVar[str]
@@ -267,7 +268,9 @@ class PictureStage(Protocol):
 
     def sample(self, sample: Any) -> Iterable[Finding]: ...
 
-    def shot(self, shot: Shot) -> Iterable[Finding]: ...
+    def shot(self, shot: Shot, signature: tuple[float, ...]) -> Iterable[Finding]:
+        """signature: the shot's colours, numbers from 0 to 1; alike shots have near ones."""
+        ...
 
     def scene(self, scene: Scene) -> Iterable[Finding]: ...
 

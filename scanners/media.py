@@ -139,7 +139,10 @@ def probe(path: bytes) -> MediaInfo:
     """
     with open_media(path) as container:
         media = describe(container)
-        duration = media.duration_ms or _length_by_packets(container)
+    duration = media.duration_ms
+    if not duration:
+        with open_media(path) as container:
+            duration = _length_by_packets(container, media.video.fps if media.video else 0.0)
     if not duration:
         raise StageError("nothing in the file can be played: it has no length")
     return msgspec.structs.replace(media, duration_ms=duration)
@@ -153,7 +156,7 @@ def describe(container: InputContainer) -> MediaInfo:
     picture = picture_stream(container)
     return MediaInfo(
         container=container.format.name,
-        duration_ms=_duration_ms(container),
+        duration_ms=length_ms(container),
         start_ms=start_ms(container),
         bit_rate=container.bit_rate or 0,
         video=_video(container, picture) if picture else None,
@@ -221,7 +224,8 @@ def quarter_turns(frame: Any) -> int:
     return int(round(-frame.rotation / 90) % 4 * 90)
 
 
-def _duration_ms(container: InputContainer) -> int:
+def length_ms(container: InputContainer) -> int:
+    """Return how long the header says the film is, in ms; 0 if it does not."""
     if container.duration:
         length = round(container.duration / 1000)
         # Matroska as FFmpeg writes it says when the film ends, not how long it is
@@ -235,20 +239,24 @@ def _duration_ms(container: InputContainer) -> int:
     return max(lengths, default=0)
 
 
-def _length_by_packets(container: InputContainer) -> int:
-    """Return where the last packet ends, in ms: for headers that are silent. Reads it all."""
+def _length_by_packets(container: InputContainer, fps: float) -> int:
+    """Return where the last packet ends, in ms: for headers that are silent. Reads it all.
+
+    fps: of the picture, for files without any time stamp; 0 if there is none.
+    """
     start = start_ms(container)
-    end = 0
+    end = timeless = 0
     try:
-        container.seek(0)
         for packet in container.demux():
             if packet.pts is not None and packet.stream.type in {"video", "audio"}:
                 last = packet.pts + (packet.duration or 0)
                 end = max(end, time_ms(last, packet.time_base, start))
+            elif packet.stream.type == "video" and packet.size:
+                timeless += 1
     except av.FFmpegError as error:
         if not read_error(error).permanent:
             raise read_error(error) from error
-    return end
+    return end or (round(timeless * 1000 / fps) if fps else 0)
 
 
 def _first_frames(container: InputContainer, stream: Any) -> list[Any]:

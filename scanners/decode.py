@@ -1,0 +1,219 @@
+"""The one decode pass: every frame of a film once, in order, small; one a second to look at.
+
+Damage is passed over and counted. Memory does not depend on the length of the film. A pass may
+begin late: it then starts a few seconds before, at a key frame, and gives the same frames and
+samples from there on as a pass from the beginning would.
+"""
+
+from collections.abc import Generator, Iterator
+from fractions import Fraction
+from typing import Any
+
+import av
+
+from scanners.base import StageError
+from scanners.frames import Sample, Shrinker, SmallFrame, Upright, sharpness
+from scanners.media import (
+    check_size,
+    length_ms,
+    open_media,
+    picture_stream,
+    start_ms,
+    time_ms,
+)
+from scanners.refusals import read_error
+
+WARM_UPS_MS = (2_000, 10_000, 60_000)  # decoded before the beginning; more where seeking lands late
+WINDOW_MS = 1_000  # one sample each
+SLOT_MS = 250  # the first frame of each is a candidate: four a second
+MAX_FILM_MS = 100 * 3_600_000  # later times are broken time stamps
+MAX_OVER_MS = 3_600_000  # so are times that much later than the header says the film ends
+MAX_THREADS = 16  # each holds a frame or more: 25 MB in 4K with 10 bits
+MAX_READ_ERRORS = 100  # in a row
+
+Timed = tuple[Any, int, int, Fraction]  # a decoded frame, its ms, its pts from the film's start
+
+
+class Reader:
+    """Reads a film's picture once. Iterate over it; then its fields say how it went.
+
+    sample_side: longest side of a sample in px; 0 for no samples. threads: 0 for all cores.
+    """
+
+    def __init__(
+        self, path: bytes, *, begin_ms: int = 0, threads: int = 0, sample_side: int = 0
+    ) -> None:
+        self.frames = 0  # given
+        self.unreadable = 0  # packets that could not be read or decoded, frames out of time
+        self.end_ms = 0  # where picture and sound have ended, as far as the file could be read
+        self._path = path
+        self._begin = begin_ms
+        self._threads = min(threads, MAX_THREADS)
+        self._side = sample_side
+        self._aspect: Any = None
+        self._late = False
+        self._latest = MAX_FILM_MS
+
+    def __iter__(self) -> Iterator[SmallFrame | Sample]:
+        """Give small frames and samples in order; a sample once its second is over.
+
+        Raises StageError if nothing can be decoded or the disk fails.
+        """
+        shrinker = Shrinker()
+        sampler: Sampler | None = None
+        for frame, ms, pts, time_base in self._from_begin():
+            if self._side and sampler is None:
+                upright = Upright(self._aspect)
+                begin = ms if self._late else 0
+                sampler = Sampler(shrinker, upright, self._side, begin_ms=begin)
+            if sampler is not None:
+                yield from sampler.feed(frame, ms)
+            yield SmallFrame(ms=ms, pts=pts, time_base=time_base, bgr=shrinker.bgr(frame))
+        if sampler is not None:
+            yield from sampler.finish()
+        if not self.frames:
+            raise StageError("no picture could be decoded: the film is damaged or incomplete")
+
+    def _from_begin(self) -> Iterator[Timed]:
+        """Give frames from some time before the beginning on."""
+        # all of the second that the beginning lies in, and a second for the detector before it
+        needed = self._begin // WINDOW_MS * WINDOW_MS - WINDOW_MS
+        for warm_up in WARM_UPS_MS:
+            if self._begin <= warm_up:
+                break
+            timed = self._decode(self._begin - warm_up)
+            first = next(timed, None)
+            if first is not None and first[1] <= needed:
+                self._late = True
+                yield first
+                yield from timed
+                return
+            timed.close()
+            self.frames = self.unreadable = 0
+        yield from self._decode(0)
+
+    def _decode(self, from_ms: int) -> Generator[Timed, None, None]:
+        """Give decoded frames, in order, from the key frame before from_ms on."""
+        with open_media(self._path) as container:
+            stream = picture_stream(container)
+            if stream is None:
+                raise StageError("the file has no picture")
+            self._aspect = stream.sample_aspect_ratio
+            self._latest = min(MAX_FILM_MS, (length_ms(container) or MAX_FILM_MS) + MAX_OVER_MS)
+            stream.thread_type = "AUTO"
+            stream.codec_context.thread_count = self._threads
+            if from_ms and not seek(container, from_ms):
+                return
+            clock = _Clock(stream, start_ms(container))
+            last_ms = -1
+            for frame in self._frames(container, stream):
+                ms, pts = clock.time(frame)
+                if last_ms < ms <= self._latest:
+                    last_ms = ms
+                    self.frames += 1
+                    self.end_ms = max(self.end_ms, ms + 1)
+                    yield frame, ms, pts, clock.time_base
+                elif ms >= 0:
+                    self.unreadable += 1
+
+    def _frames(self, container: Any, stream: Any) -> Iterator[Any]:
+        start = start_ms(container)
+        for packet in self._packets(container, stream):
+            if packet.pts is not None:
+                end = time_ms(packet.pts + (packet.duration or 0), packet.time_base, start)
+                if end <= self._latest:
+                    self.end_ms = max(self.end_ms, end)
+            if packet.stream_index != stream.index:
+                continue
+            try:
+                frames = packet.decode()
+            except (av.FFmpegError, ValueError) as error:
+                if not read_error(error).permanent:
+                    raise read_error(error) from error
+                self.unreadable += 1
+                continue
+            for frame in frames:
+                check_size(frame.width, frame.height)
+                yield frame
+
+    def _packets(self, container: Any, stream: Any) -> Iterator[Any]:
+        """Give the packets of picture and sound (whose ends say how far the film goes)."""
+        streams = [stream, *container.streams.audio[:1]]
+        errors = 0
+        while errors <= MAX_READ_ERRORS:
+            try:
+                for packet in container.demux(streams):
+                    errors = 0
+                    yield packet
+                return
+            except av.FFmpegError as error:
+                if not read_error(error).permanent:
+                    raise read_error(error) from error
+                errors += 1
+                self.unreadable += 1
+
+
+def seek(container: Any, to_ms: int) -> bool:
+    """Go to a key frame at or before a time on the film's clock; False if the file cannot."""
+    try:
+        container.seek((to_ms + start_ms(container)) * 1000)
+    except (av.FFmpegError, OSError):
+        return False
+    return True
+
+
+class _Clock:
+    """Tells the time of decoded frames, also where the container gives no time stamps."""
+
+    def __init__(self, stream: Any, start: int) -> None:
+        base = stream.time_base
+        self.time_base = Fraction(base.numerator, base.denominator)
+        self._start = start
+        self._start_pts = round(Fraction(start, 1000) / self.time_base)
+        rate = stream.average_rate or stream.guessed_rate or 25
+        self._step = round(1 / (Fraction(rate.numerator, rate.denominator) * self.time_base))
+        self._next = self._start_pts
+
+    def time(self, frame: Any) -> tuple[int, int]:
+        """Return a frame's ms and its pts, both from the film's start."""
+        pts = frame.pts if frame.pts is not None else frame.dts
+        if pts is None:
+            pts = self._next
+        self._next = pts + self._step
+        return time_ms(pts, self.time_base, self._start), pts - self._start_pts
+
+
+class Sampler:
+    """Picks the sharpest of about four frames of each second and brings it upright.
+
+    Seconds are those of the film's clock, so that a pass that begins late picks the same frames. A
+    second that had begun before begin_ms is left out.
+    """
+
+    def __init__(self, shrinker: Shrinker, upright: Upright, side: int, *, begin_ms: int) -> None:
+        self._shrinker = shrinker
+        self._upright = upright
+        self._side = side
+        self._begin = begin_ms
+        self._slot = -1
+        self._best: tuple[float, int, Any] | None = None
+
+    def feed(self, frame: Any, ms: int) -> Iterator[Sample]:
+        """Take the next decoded frame; give the sample of the second before, if one has ended."""
+        slot = ms // SLOT_MS
+        if slot == self._slot:
+            return
+        if self._slot * SLOT_MS // WINDOW_MS != ms // WINDOW_MS:
+            yield from self.finish()
+        self._slot = slot
+        sharp = sharpness(self._shrinker.luma(frame))
+        if self._best is None or sharp > self._best[0]:
+            self._best = (sharp, ms, frame)
+
+    def finish(self) -> Iterator[Sample]:
+        """Give the sample of the second that has just ended."""
+        best, self._best = self._best, None
+        if best is not None and best[1] // WINDOW_MS * WINDOW_MS >= self._begin:
+            sharp, ms, frame = best
+            rgb = self._upright.rgb(frame, self._upright.size(frame, side=self._side))
+            yield Sample(ms=ms, rgb=rgb, sharpness=sharp)

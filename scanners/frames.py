@@ -1,0 +1,198 @@
+"""Turns decoded frames into what stages look at.
+
+Two kinds: a small one of every frame (256 x 144, made straight from the Y, U and V planes, which
+costs a fifth of a colour conversion of the whole frame), and upright pictures in square pixels and
+ordinary dynamic range of the few frames that are kept.
+"""
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import av
+import cv2
+import numpy as np
+from av.video.reformatter import VideoReformatter
+from numpy.typing import NDArray
+
+from scanners.hdr import to_sdr
+from scanners.media import hdr_transfer, quarter_turns, shown_size
+
+SMALL = (256, 144)  # px, whatever the film's shape: shots are compared, not shown
+JPEG_QUALITY = 82  # of 100; a 480 px still is then 20 to 40 KB
+
+Image = NDArray[np.uint8]
+
+_PLANAR = ("yuv4", "yuvj4", "yuva4")
+_HALF_PLANAR_8 = {"nv12", "nv16", "nv24"}
+_HALF_PLANAR_DEEP = {f"p{chroma}{bits}le" for chroma in "024" for bits in ("10", "12", "16")}
+_UNKNOWN_COLOURS = {0, 2, 3}  # AVCOL_SPC_RGB, _UNSPECIFIED, _RESERVED: as good as not said
+_BT709, _BT601 = 1, 5  # SWS_CS_*
+_TURNS = {
+    90: cv2.ROTATE_90_CLOCKWISE,
+    180: cv2.ROTATE_180,
+    270: cv2.ROTATE_90_COUNTERCLOCKWISE,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SmallFrame:
+    """Every frame of the film. bgr: (144, 256, 3), as stored: not turned, not tone-mapped."""
+
+    ms: int
+    pts: int
+    time_base: Fraction
+    bgr: Image
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """A frame that is worth a look, upright, in square pixels, SDR.
+
+    rgb: (height, width, 3). sharpness: variance of the Laplacian of the small luma, from 0; compare
+    it only within a film.
+    """
+
+    ms: int
+    rgb: Image
+    sharpness: float
+
+    def jpeg(self, width: int) -> bytes:
+        """Return it as a JPEG of at most `width` pixels across."""
+        return to_jpeg(self.rgb, width)
+
+
+def to_jpeg(rgb: Image, width: int) -> bytes:
+    """Return a JPEG of at most `width` pixels across. rgb: (height, width, 3)."""
+    height, wide = rgb.shape[:2]
+    if wide > width:
+        size = (width, max(1, round(height * width / wide)))
+        rgb = np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.uint8)
+    bgr = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
+    made, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    if not made:
+        raise ValueError(f"no JPEG can be made of {rgb.shape}")
+    return data.tobytes()
+
+
+# --- small frames --------------------------------------------------------------------------------
+
+
+class Shrinker:
+    """Makes small luma and colour pictures of a film's frames."""
+
+    def __init__(self) -> None:
+        self._fallback = VideoReformatter()
+
+    def yuv(self, frame: Any) -> tuple[Image, Image, Image]:
+        """Return Y, U and V, each (144, 256) uint8, by nearest neighbour."""
+        name = frame.format.name
+        if name.startswith(_PLANAR) and not name.endswith("be"):
+            y, u, v = (self._plane(frame, number) for number in range(3))
+            return y, u, v
+        if name in _HALF_PLANAR_8 or name in _HALF_PLANAR_DEEP:
+            chroma = self._plane(frame, 1, channels=2)
+            return self._plane(frame, 0), chroma[:, :, 0], chroma[:, :, 1]
+        if name.startswith("gray") and not name.endswith(("be", "f32le", "f16le")):
+            grey = np.full((SMALL[1], SMALL[0]), 128, np.uint8)
+            return self._plane(frame, 0), grey, grey
+        return self.yuv(
+            self._fallback.reformat(frame, *SMALL, "yuv444p", interpolation="POINT", threads=1)
+        )
+
+    def luma(self, frame: Any) -> Image:
+        """Return the small luma alone."""
+        return self.yuv(frame)[0]
+
+    def bgr(self, frame: Any) -> Image:
+        """Return the small colour picture, (144, 256, 3)."""
+        yuv = np.asarray(cv2.merge(self.yuv(frame)), np.uint8)
+        return np.asarray(cv2.cvtColor(yuv, cv2.COLOR_YUV2BGR), np.uint8)
+
+    def _plane(self, frame: Any, number: int, channels: int = 1) -> Image:
+        plane = frame.planes[number]
+        component = frame.format.components[number]
+        deep = component.bits > 8
+        values: Any = np.frombuffer(plane, np.uint16 if deep else np.uint8)
+        stride = plane.line_size // (2 if deep else 1)
+        rows = values[: stride * component.height].reshape(component.height, stride)
+        rows = rows[:, : component.width * channels]
+        if channels > 1:
+            rows = rows.reshape(component.height, component.width, channels)
+        small: Any = cv2.resize(rows, SMALL, interpolation=cv2.INTER_NEAREST)
+        if not deep:
+            return np.asarray(small, np.uint8)
+        # p010 and its kin keep the bits at the top of the word, the planar formats at the bottom
+        shift = 8 if channels > 1 or frame.format.name in _HALF_PLANAR_DEEP else component.bits - 8
+        return np.asarray(small >> shift, np.uint8)
+
+
+def sharpness(luma: Image) -> float:
+    """Return the variance of the Laplacian of a small luma; higher is sharper."""
+    _, deviation = cv2.meanStdDev(cv2.Laplacian(luma, cv2.CV_16S))
+    return float(deviation[0, 0] ** 2)
+
+
+# --- pictures to look at -------------------------------------------------------------------------
+
+
+class Upright:
+    """Makes RGB pictures that look as a player shows the film. One per film: it keeps its scaler.
+
+    aspect: of one stored pixel, as the container says, or None.
+    """
+
+    def __init__(self, aspect: Any = None) -> None:
+        self._aspect = aspect
+        self._scaler = VideoReformatter()
+
+    def size(self, frame: Any, *, side: int = 0, height: int = 0) -> tuple[int, int]:
+        """Return the upright size: longest side at most `side`, or height at most `height`."""
+        turn = quarter_turns(frame)
+        wide, high = shown_size(frame.width, frame.height, self._aspect, turn)
+        scale = min(1.0, side / max(wide, high) if side else 1.0, height / high if height else 1.0)
+        return max(1, round(wide * scale)), max(1, round(high * scale))
+
+    def rgb(self, frame: Any, size: tuple[int, int]) -> Image:
+        """Return (height, width, 3) of a frame at an upright size."""
+        turn = quarter_turns(frame)
+        wide, high = size if turn % 180 == 0 else (size[1], size[0])
+        transfer = hdr_transfer(frame.color_trc)
+        if frame.interlaced_frame:
+            frame = one_field(frame)
+        scaled: Any = self._scaler.reformat(
+            frame,
+            wide,
+            high,
+            "rgb48le" if transfer else "rgb24",
+            src_colorspace=_colours(frame),
+            interpolation="AREA" if wide < frame.width else "BILINEAR",
+            threads=1,
+        ).to_ndarray()
+        upright: Image = to_sdr(scaled, transfer) if transfer else scaled
+        return upright if turn == 0 else np.asarray(cv2.rotate(upright, _TURNS[turn]), np.uint8)
+
+
+def _colours(frame: Any) -> int:
+    """Return the matrix of a frame; where it is not said, what its size makes likely."""
+    if frame.colorspace not in _UNKNOWN_COLOURS:
+        return int(frame.colorspace)
+    return _BT709 if frame.height > 576 else _BT601
+
+
+def one_field(frame: Any) -> Any:
+    """Return the first field of an interlaced frame: half as high, one moment, no comb.
+
+    A filter that looks at neighbouring frames would do better, but samples have no neighbours.
+    """
+    field = av.VideoFrame(frame.width, frame.height // 2, frame.format.name)
+    for source, target in zip(frame.planes, field.planes, strict=True):
+        rows = np.frombuffer(source, np.uint8).reshape(-1, source.line_size)[::2]
+        into = np.zeros((target.buffer_size // target.line_size, target.line_size), np.uint8)
+        high = min(len(rows), len(into))
+        wide = min(source.line_size, target.line_size)
+        into[:high, :wide] = rows[:high, :wide]
+        target.update(into.tobytes())
+    field.colorspace = frame.colorspace
+    field.color_range = frame.color_range
+    return field
