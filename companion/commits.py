@@ -28,7 +28,10 @@ def keep_words(
     findings.keep_lines(connection, file_id, source, lines)
     scenes = findings.scenes_of_file(connection, file_id)
     if not scenes or scenes[0].provisional:
-        made = scenes_from_lines(findings.lines_of_file(connection, file_id), duration_ms)
+        spoken = findings.lines_of_file(connection, file_id)
+        made = scenes_from_lines(
+            [Line(line.start_ms, line.end_ms, line.text) for line in spoken], duration_ms
+        )
         findings.keep_scenes(connection, file_id, made, provisional=True)
     index_words(connection, file_id)
     findings.keep_result(connection, result)
