@@ -191,14 +191,24 @@ create table lines (
 
 create index lines_by_time on lines (file_id, start_ms);
 
--- Words of each scene (rowid = scenes.id), prepared by companion.store.words.
+-- Words of each scene (rowid = scenes.id), folded and cut into terms by companion.store.words: all
+-- that is left for the tokenizer is to cut at spaces.
 create virtual table scene_words using fts5 (
-    spoken, onscreen, content = '', contentless_delete = 1, tokenize = 'unicode61 remove_diacritics 2'
+    spoken, onscreen, content = '', contentless_delete = 1, tokenize = 'ascii'
 );
 
 create virtual table item_words using fts5 (
-    title, content = '', contentless_delete = 1, tokenize = 'unicode61 remove_diacritics 2'
+    title, content = '', contentless_delete = 1, tokenize = 'ascii'
 );
+
+-- Ids are given again: what is forgotten must not leave its words to the next one.
+create trigger scenes_forgotten after delete on scenes begin
+    delete from scene_words where rowid = old.id;
+end;
+
+create trigger items_forgotten after delete on items begin
+    delete from item_words where rowid = old.id;
+end;
 
 create table models (
     id integer primary key,
@@ -207,16 +217,19 @@ create table models (
     dims integer not null
 ) strict;
 
--- v: float32 in sqlite-vec's format, each number one that float16 can hold.
+-- v: float32 in sqlite-vec's format, each number one that float16 can hold. code: the signs of v as
+-- bits, by which the nearest rows are looked for before their exact distances are taken.
 create table vectors (
     id integer primary key,
     model_id integer not null references models on delete cascade,
     scene_id integer not null references scenes on delete cascade,
     part integer not null,
+    code blob not null,
     v blob not null
 ) strict;
 
 create unique index vectors_by_scene on vectors (scene_id, model_id, part);
+create index vectors_by_code on vectors (model_id, scene_id, code);
 
 create table jobs (
     id integer primary key,

@@ -1,0 +1,189 @@
+"""Vectors of scenes: kept in sqlite-vec's float32 format, asked for the nearest.
+
+Numbers are rounded to float16 before they come here, so that a row and its sidecar agree to the
+bit. Exact cosines are taken by sqlite-vec in SQL. One cosine costs some 2.5 µs, so beyond
+EXACT_ROWS rows the candidates are found by their sign codes first, which an index holds
+(companion/search/README.md has the figures).
+"""
+
+import json
+import struct
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+
+import apsw
+
+EXACT_ROWS = 2_000  # up to here every row is compared exactly: some 5 ms at 512 numbers
+OVERSAMPLING = 4  # candidates by sign code for each scene that is asked for ...
+LEAST_CANDIDATES = 800  # ... and never fewer: 0.99 of the true ten best were among them
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mask:
+    """Which scenes may be found. scene_ids and file_ids: None allows every one."""
+
+    scene_ids: Collection[int] | None = None
+    file_ids: Collection[int] | None = None
+    without_scene_ids: Collection[int] = ()
+    without_file_ids: Collection[int] = ()
+
+
+EVERYTHING = Mask()
+
+
+# --- what is written -----------------------------------------------------------------------------
+
+
+def model_id(connection: apsw.Connection, identity: str, role: str, dims: int) -> int:
+    """Return the key of a model, which is made if it is new. dims: numbers in its vectors.
+
+    Raises ValueError if the model is known with other dims.
+    """
+    connection.execute(
+        "insert into models (identity, role, dims) values (?, ?, ?) on conflict do nothing",
+        (identity, role, dims),
+    )
+    known = find_model(connection, identity)
+    assert known is not None
+    if known[1] != dims:
+        raise ValueError(f"the model {identity} has vectors of {known[1]} numbers, not of {dims}")
+    return known[0]
+
+
+def find_model(connection: apsw.Connection, identity: str) -> tuple[int, int] | None:
+    """Return (key, dims) of a model, None if nothing was ever made with it."""
+    row = connection.execute(
+        "select id, dims from models where identity = ?", (identity,)
+    ).fetchone()
+    return (row[0], row[1]) if row else None
+
+
+def put(
+    connection: apsw.Connection, model_id: int, scene_id: int, part: int, float16: bytes
+) -> None:
+    """Keep the vector of one part of a scene, in place of an older one of the same model.
+
+    float16: little-endian, unit length, as many numbers as the model has.
+    """
+    connection.execute(
+        "insert into vectors (model_id, scene_id, part, code, v) values (?, ?, ?, ?, ?)"
+        " on conflict (scene_id, model_id, part)"
+        " do update set code = excluded.code, v = excluded.v",
+        (model_id, scene_id, part, sign_code(float16), float32_from_float16(float16)),
+    )
+
+
+# --- what is asked -------------------------------------------------------------------------------
+
+
+def of_file(
+    connection: apsw.Connection, file_id: int, role: str
+) -> dict[int, list[tuple[str, int, bytes]]]:
+    """Return (model identity, part, float16 bytes) of every vector of a role, by scene id."""
+    rows = connection.execute(
+        "select scene_id, models.identity, part, v from vectors"
+        " join models on models.id = vectors.model_id"
+        " where scene_id in (select id from scenes where file_id = ?) and models.role = ?"
+        " order by scene_id, models.id, part",
+        (file_id, role),
+    )
+    found: dict[int, list[tuple[str, int, bytes]]] = {}
+    for scene_id, identity, part, v in rows:
+        found.setdefault(scene_id, []).append((identity, part, float16_from_float32(v)))
+    return found
+
+
+def nearest(
+    connection: apsw.Connection,
+    model_id: int,
+    query: bytes,
+    k: int,
+    allowed_scene_ids: Collection[int] | None = None,
+    mask: Mask = EVERYTHING,
+) -> list[tuple[int, float]]:
+    """Return (scene id, cosine) of at most k scenes, nearest first.
+
+    query: float16 bytes of unit length, from the same model. A scene is as near as its nearest
+    part. What the mask or allowed_scene_ids rule out is not compared at all. Exact up to EXACT_ROWS
+    rows; beyond, cosines are exact and some scenes far down the list may be missing.
+    """
+    allowed = mask.scene_ids if allowed_scene_ids is None else allowed_scene_ids
+    conditions, values = _where(mask, allowed)
+    float32 = float32_from_float16(query)
+    if _few(connection, model_id, allowed):
+        sql = "select scene_id, vec_distance_cosine(v, ?) as d from vectors where model_id = ?"
+        rows = connection.execute(f"{sql}{conditions} order by d", (float32, model_id, *values))
+    else:
+        rows = connection.execute(
+            "select scene_id, vec_distance_cosine(v, ?) as d from vectors where id in ("
+            "select id from vectors indexed by vectors_by_code where model_id = ?"
+            f"{conditions} order by vec_distance_hamming(vec_bit(code), vec_bit(?)) limit ?"
+            ") order by d",
+            (float32, model_id, *values, sign_code(query), max(LEAST_CANDIDATES, OVERSAMPLING * k)),
+        )
+    return _best_of_scenes(rows, k)
+
+
+def _best_of_scenes(rows: Iterable[tuple[int, float | None]], k: int) -> list[tuple[int, float]]:
+    """Keep the nearest part of each scene. rows: nearest first, a row without a direction has no
+    distance."""
+    found: dict[int, float] = {}
+    for scene_id, distance in rows:
+        if distance is not None and scene_id not in found:
+            found[scene_id] = 1.0 - distance
+            if len(found) == k:
+                break
+    return list(found.items())
+
+
+def _few(connection: apsw.Connection, model_id: int, allowed: Collection[int] | None) -> bool:
+    if allowed is not None and len(allowed) <= EXACT_ROWS:
+        return True
+    row = connection.execute(
+        "select count(*) from (select 1 from vectors where model_id = ? limit ?)",
+        (model_id, EXACT_ROWS + 1),
+    ).fetchone()
+    assert row is not None
+    return int(row[0]) <= EXACT_ROWS
+
+
+def _where(mask: Mask, allowed: Collection[int] | None) -> tuple[str, list[str]]:
+    """Return the conditions of a mask as SQL that continues a `where`, and their values."""
+    listed = "(select value from json_each(?))"
+    of_files = f"(select id from scenes where file_id in {listed})"
+    parts: list[tuple[str, Collection[int] | None]] = [
+        (f" and scene_id in {listed}", allowed),
+        (f" and scene_id in {of_files}", mask.file_ids),
+        (f" and scene_id not in {listed}", mask.without_scene_ids or None),
+        (f" and scene_id not in {of_files}", mask.without_file_ids or None),
+    ]
+    used = [(sql, ids) for sql, ids in parts if ids is not None]
+    return "".join(sql for sql, _ in used), [json.dumps(list(ids)) for _, ids in used]
+
+
+# --- numbers -------------------------------------------------------------------------------------
+
+
+def float32_from_float16(float16: bytes) -> bytes:
+    """Return the same numbers in sqlite-vec's format. Raises ValueError on half a number."""
+    return _convert(float16, "e", "f")
+
+
+def float16_from_float32(float32: bytes) -> bytes:
+    """Return numbers that came from float16 as they were."""
+    return _convert(float32, "f", "e")
+
+
+def sign_code(float16: bytes) -> bytes:
+    """Return one bit a number, set where it is above zero; filled up with zeros to whole bytes."""
+    numbers = struct.unpack(f"<{len(float16) // 2}e", float16)
+    bits = "".join("1" if number > 0 else "0" for number in numbers)
+    whole = -(-len(bits) // 8) * 8
+    return int(bits.ljust(whole, "0"), 2).to_bytes(whole // 8, "big")
+
+
+def _convert(numbers: bytes, have: str, want: str) -> bytes:
+    count, rest = divmod(len(numbers), struct.calcsize(f"<{have}"))
+    if rest or not count:
+        raise ValueError(f"{len(numbers)} bytes are not a vector")
+    return struct.pack(f"<{count}{want}", *struct.unpack(f"<{count}{have}", numbers))

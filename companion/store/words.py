@@ -1,0 +1,144 @@
+"""The words of scenes and the titles of items, in FTS5.
+
+The tables keep no text, only an index of what `folding` made of it, so that words stand once on
+disk. A query never reaches FTS5 as it was typed: an `Expression` is put together from folded
+letters and digits in quotes, so no text can be a syntax error or an operator.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+from itertools import islice
+from typing import Any, NewType
+
+import apsw
+
+from companion.store import folding
+from companion.store.folding import Run
+
+Expression = NewType("Expression", str)
+"""What FTS5 is asked. Made only by the functions below."""
+
+
+# --- what is written -----------------------------------------------------------------------------
+
+
+def prepare(text: str) -> str:
+    """Return what the index keeps of a text: folded terms with spaces between."""
+    return folding.prepare(text)
+
+
+def index_scene(
+    connection: apsw.Connection, scene_id: int, spoken: str, onscreen: str = ""
+) -> None:
+    """Make the words of a scene searchable, in place of what it had."""
+    connection.execute(
+        "insert or replace into scene_words (rowid, spoken, onscreen) values (?, ?, ?)",
+        (scene_id, prepare(spoken), prepare(onscreen)),
+    )
+
+
+def forget_scene(connection: apsw.Connection, scene_id: int) -> None:
+    """Take the words of a scene out of the index. Deleting the scene's row does it too."""
+    connection.execute("delete from scene_words where rowid = ?", (scene_id,))
+
+
+def index_item(connection: apsw.Connection, item_id: int, title: str) -> None:
+    """Make an item searchable by its title (`title_text` makes it), in place of what it had."""
+    connection.execute(
+        "insert or replace into item_words (rowid, title) values (?, ?)", (item_id, prepare(title))
+    )
+
+
+def reindex_items(connection: apsw.Connection) -> int:
+    """Make every item searchable by its title anew; return how many there are."""
+    rows: list[Any] = connection.execute("select id, show_title, title, year from items").fetchall()
+    for item_id, show_title, title, year in rows:
+        index_item(connection, item_id, title_text(show_title, title, year))
+    return len(rows)
+
+
+def title_text(show_title: str, title: str, year: int | None) -> str:
+    """Return what an item can be found by: its show, its title, its year."""
+    return " ".join(part for part in (show_title, title, str(year or "")) if part)
+
+
+# --- what is asked -------------------------------------------------------------------------------
+
+
+def phrase(text: str) -> Expression | None:
+    """Return an expression for these words one after the other, None if there is no word in it.
+
+    A run of pairs may stand inside a longer one: a phrase may begin and end in the middle of a
+    Korean, Japanese, Chinese or Thai word, but not in the middle of an English one.
+    """
+    cut = folding.runs_of(text)
+    if not cut:
+        return None
+    *before, last = cut
+    terms = [term for run in before for term in run.terms]
+    if last.paired and len(last.text) > 1:
+        return _quoted((*terms, *last.pairs))
+    return _quoted((*terms, last.text), prefix=last.paired)
+
+
+def term(run: Run) -> Expression:
+    """Return an expression for one run, also inside a longer run of pairs."""
+    if run.paired and len(run.text) > 1:
+        return _quoted(run.pairs)
+    return _quoted((run.text,), prefix=run.paired)
+
+
+def pair(text: str) -> Expression:
+    """Return an expression for one pair, as `Run.pairs` gives it."""
+    return _quoted((text,))
+
+
+def beginning(text: str) -> Expression:
+    """Return an expression for the words that begin with the last word of a text; words before it
+    stand in front of it."""
+    return _quoted([term for run in folding.runs_of(text) for term in run.terms], prefix=True)
+
+
+def any_of(expressions: Iterable[Expression]) -> Expression:
+    return Expression(" OR ".join(f"({each})" for each in expressions))
+
+
+def all_of(expressions: Iterable[Expression]) -> Expression:
+    return Expression(" AND ".join(f"({each})" for each in expressions))
+
+
+def scenes(
+    connection: apsw.Connection,
+    expression: Expression,
+    *,
+    limit: int,
+    ranked: bool = False,
+    hidden_files: Collection[int] = (),
+) -> list[tuple[int, int]]:
+    """Return (scene id, file id) of at most `limit` scenes that match, none of a hidden file.
+
+    ranked: best first by bm25, which looks at every match; else in the order of ids, which stops
+    at the limit.
+    """
+    rows = connection.execute(_RANKED if ranked else _IN_ORDER, (expression,))
+    seen = ((row[0], row[1]) for row in rows if row[1] not in hidden_files)
+    return list(islice(seen, limit))
+
+
+_IN_ORDER = """
+    select scenes.id, scenes.file_id
+    from scene_words cross join scenes on scenes.id = scene_words.rowid
+    where scene_words match ?
+"""
+_RANKED = f"{_IN_ORDER} order by scene_words.rank"
+
+
+def items(connection: apsw.Connection, expression: Expression) -> list[int]:
+    """Return the ids of the items whose title matches, best first."""
+    rows = connection.execute(
+        "select rowid from item_words where item_words match ? order by rank", (expression,)
+    )
+    return [row[0] for row in rows]
+
+
+def _quoted(terms: Sequence[str], *, prefix: bool = False) -> Expression:
+    return Expression(f'"{" ".join(terms)}"{" *" if prefix else ""}')
