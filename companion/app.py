@@ -13,15 +13,16 @@ import secrets
 import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from aiohttp import web
 
 from companion import __version__, backups, disk, lock
 from companion.child import COMMAND, Children
-from companion.config import Config
-from companion.errors import CompanionError
+from companion.config import Config, Folder
+from companion.errors import CompanionError, DataFolderBusy, MediaMissing
 from companion.indexing import Indexer
 from companion.lock import Daemon, Lock
 from companion.playback import Playback
@@ -58,12 +59,9 @@ class Listening:
 class App:
     """Every part of one data folder, wired. Nothing runs until `serve` or `index`."""
 
-    def __init__(
-        self, config: Config, store: Store, owned: Lock, *, command: Sequence[str] = COMMAND
-    ) -> None:
+    def __init__(self, config: Config, store: Store, *, command: Sequence[str] = COMMAND) -> None:
         self.config = config
         self.store = store
-        self.lock = owned
         self.children = Children(config, command=command)
         self.indexer = Indexer(store, config, self.children)
         encode = self.children.encode if config.features.semantic_search else None
@@ -80,16 +78,26 @@ class App:
     # --- the daemon ------------------------------------------------------------------------------
 
     async def serve(
-        self, stop: asyncio.Event, ready: Callable[[Listening], None] = lambda _: None
+        self,
+        stop: asyncio.Event,
+        ready: Callable[[Listening], None] = lambda _: None,
+        also: Sequence[tuple[str, Part]] = (),
     ) -> None:
-        """Run everything until `stop` is set. Raises CompanionError if the port cannot be had."""
+        """Run everything until `stop` is set.
+
+        ready: told once, when the page answers. also: more to run meanwhile, by name.
+        Raises CompanionError if the port cannot be had.
+        """
         url, token = await self._listen()
         safe = is_loopback(self.config.web.host)
         password = None if safe else await self.accounts.ensure_owner()
         daemon = Daemon(pid=os.getpid(), url=url, token=token, version=__version__)
-        await asyncio.to_thread(self.lock.announce, daemon)
+        await asyncio.to_thread(lock.announce, self.config.data_dir, daemon)
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(kept(name, part), name=name) for name, part in self._parts()]
+            tasks = [
+                group.create_task(kept(name, part), name=name)
+                for name, part in (*self._parts(), *also)
+            ]
             self.schedule.start()
             log.info("ready url=%s", url)
             ready(Listening(url=url, password=password))
@@ -161,32 +169,48 @@ class App:
     # --- one command -----------------------------------------------------------------------------
 
     async def close(self) -> None:
-        """Kill the children, finish the writes, let go of the data folder."""
+        """Stop answering and kill the children. The store stays open."""
         if self._runner is not None:
             await _limited("web", self._runner.cleanup())
         await _limited("children", self.children.close())
-        await self.store.close()
-        await asyncio.to_thread(self.lock.release)
 
 
 @asynccontextmanager
-async def opened(config: Config, *, command: Sequence[str] = COMMAND) -> AsyncIterator[App]:
-    """Own the data folder, open the store and build every part.
+async def opened(
+    config: Config,
+    *,
+    alone: bool = True,
+    add: Path | None = None,
+    command: Sequence[str] = COMMAND,
+) -> AsyncIterator[App]:
+    """Open the data folder and build every part.
 
-    Raises DataFolderBusy, StoreDamaged or StoreTooNew.
+    alone: own the folder; otherwise only look, also while another command owns it. add: a folder
+    that becomes a library unless it lies in one.
+    Raises DataFolderBusy, StoreDamaged, StoreTooNew, or MediaMissing if `add` is no folder.
     """
     await asyncio.to_thread(disk.refuse_network, config.data_dir)
-    owned = await asyncio.to_thread(lock.take, config.data_dir)
-    try:
+    async with AsyncExitStack() as stack:
+        owned = await asyncio.to_thread(_own, config.data_dir, alone=alone)
+        if owned is not None:
+            stack.push_async_callback(asyncio.to_thread, owned.release)
         store = await Store.open(config.database, backups=config.backups)
-        app = App(await with_remembered(config, store), store, owned, command=command)
-    except BaseException:
-        owned.release()
-        raise
-    try:
+        stack.push_async_callback(store.close)
+        config = await with_remembered(config, store)
+        if add is not None:
+            config = await _with_library(config, store, add)
+        app = App(config, store, command=command)
+        stack.push_async_callback(app.close)
         yield app
-    finally:
-        await app.close()
+
+
+def _own(data_dir: Path, *, alone: bool) -> Lock | None:
+    try:
+        return lock.take(data_dir)
+    except DataFolderBusy:
+        if alone:
+            raise
+        return None
 
 
 async def with_remembered(config: Config, store: Store) -> Config:
@@ -194,6 +218,17 @@ async def with_remembered(config: Config, store: Store) -> Config:
     known = {folder.path for folder in config.folders}
     added = [folder for folder in await store.read(settings.folders) if folder.path not in known]
     return replace(config, folders=(*config.folders, *added)) if added else config
+
+
+async def _with_library(config: Config, store: Store, path: Path) -> Config:
+    """Return the configuration with a library that holds path, remembering it if it is new."""
+    if any(path.is_relative_to(folder.path) for folder in config.folders):
+        return config
+    if not await asyncio.to_thread(path.is_dir):
+        raise MediaMissing(f"{path} is in no library: give its folder instead")
+    folder = Folder(path=path)
+    await store.write(settings.add_folder, folder)
+    return replace(config, folders=(*config.folders, folder))
 
 
 async def kept(name: str, part: Part) -> None:

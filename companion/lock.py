@@ -40,16 +40,6 @@ class Lock:
         self.data_dir = data_dir
         self._descriptor: int | None = descriptor
 
-    def announce(self, daemon: Daemon) -> None:
-        """Tell the command line where we listen. Blocks for one small file."""
-        path = self.data_dir / DAEMON_NAME
-        unfinished = path.with_suffix(".part")
-        unfinished.unlink(missing_ok=True)
-        descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE)
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(msgspec.json.encode(daemon))
-        unfinished.replace(path)
-
     def release(self) -> None:
         """Let go. A second call does nothing."""
         if self._descriptor is None:
@@ -96,6 +86,17 @@ def take(data_dir: Path) -> Lock:
     os.ftruncate(descriptor, 0)
     os.pwrite(descriptor, b"%d\n" % os.getpid(), 0)
     return Lock(data_dir, descriptor)
+
+
+def announce(data_dir: Path, daemon: Daemon) -> None:
+    """Tell the command line where the owner of the folder listens. Blocks for one small file."""
+    path = data_dir / DAEMON_NAME
+    unfinished = path.with_suffix(".part")
+    unfinished.unlink(missing_ok=True)
+    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE)
+    with os.fdopen(descriptor, "wb") as stream:
+        stream.write(msgspec.json.encode(daemon))
+    unfinished.replace(path)
 
 
 def taken(data_dir: Path) -> bool:

@@ -13,7 +13,8 @@ from scanners import fetch, models
 
 log = logging.getLogger(__name__)
 
-TRY_AGAIN_S = 1800.0
+LOOK_AGAIN_S = 60.0  # has somebody brought the files meanwhile?
+LOOKS_BETWEEN = 30  # before the next try to download
 
 
 class Stopped(Exception):
@@ -44,14 +45,34 @@ class Weights:
     async def run(self) -> None:
         """Bring what is missing; try again later if that fails, until everything is there."""
         try:
-            while missing := await asyncio.to_thread(self.missing):
-                for name in missing:
-                    await self._bring(name)
-                if not self.complaint:
-                    return
-                await asyncio.sleep(TRY_AGAIN_S)
+            while await self._try():
+                await self._pause()
         finally:
             self._stopped = True
+
+    async def bring_all(self) -> None:
+        """Bring what is missing, once; `notes` says what could not be had."""
+        try:
+            await self._try()
+        finally:
+            self._stopped = True
+
+    async def _pause(self) -> None:
+        """Wait until it is time to try again, or until somebody has brought the files by hand."""
+        for _ in range(LOOKS_BETWEEN):
+            await asyncio.sleep(LOOK_AGAIN_S)
+            if not await asyncio.to_thread(self.missing):
+                self._on_change()
+                return
+
+    async def _try(self) -> bool:
+        """Return True if something is still missing."""
+        self.complaint = ""
+        for name in await asyncio.to_thread(self.missing):
+            await self._bring(name)
+            if self.complaint:
+                return True
+        return False
 
     def notes(self) -> tuple[str, ...]:
         """Return what the indexing page should say."""
@@ -61,7 +82,6 @@ class Weights:
         return (f"{self.complaint}",) if self.complaint else ()
 
     async def _bring(self, name: str) -> None:
-        self.complaint = ""
         log.info("bringing model=%s", name)
         try:
             await asyncio.to_thread(fetch.get, self._config.models_folder, name, self._progress)

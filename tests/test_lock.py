@@ -24,8 +24,8 @@ sys.stdin.read()
 
 
 def test_the_second_daemon_is_told_who_owns_the_folder(tmp_path: Path) -> None:
-    with lock.take(tmp_path) as held:
-        held.announce(DAEMON)
+    with lock.take(tmp_path):
+        lock.announce(tmp_path, DAEMON)
         with pytest.raises(DataFolderBusy, match=r"Heimdex at http://127\.0\.0\.1:8642 .*4711"):
             lock.take(tmp_path)
 
@@ -37,7 +37,7 @@ def test_a_command_that_owns_the_folder_is_named_by_its_process(tmp_path: Path) 
 
 def test_the_folder_is_free_again_after_release_and_nothing_is_announced(tmp_path: Path) -> None:
     held = lock.take(tmp_path)
-    held.announce(DAEMON)
+    lock.announce(tmp_path, DAEMON)
     held.release()
     held.release()
     assert not lock.taken(tmp_path)
@@ -63,8 +63,8 @@ def test_a_killed_daemon_leaves_a_free_folder(tmp_path: Path) -> None:
 
 
 def test_what_is_announced_is_read_back_and_private(tmp_path: Path) -> None:
-    with lock.take(tmp_path) as held:
-        held.announce(DAEMON)
+    with lock.take(tmp_path):
+        lock.announce(tmp_path, DAEMON)
         assert lock.running(tmp_path) == DAEMON
         assert stat.S_IMODE((tmp_path / lock.DAEMON_NAME).stat().st_mode) == 0o600
 

@@ -1,0 +1,149 @@
+"""The commands without a daemon: each opens the data folder, does one thing and leaves."""
+
+import asyncio
+import os
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import apsw
+
+from companion import paths, sidecar, stages
+from companion.app import App, opened
+from companion.config import Config
+from companion.errors import MediaMissing
+from companion.indexing import ASKED
+from companion.model import OWNER, Failure, File
+from companion.search.query import Mode
+from companion.store import library, planning
+from webui import records
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What `scan` leaves behind. unfinished: why some of it was not done, in words."""
+
+    files: int
+    failures: tuple[Failure, ...]
+    unfinished: tuple[str, ...]
+
+    @property
+    def well(self) -> bool:
+        return not self.failures and not self.unfinished
+
+
+async def search(config: Config, text: str, *, mode: Mode, limit: int) -> records.Results:
+    async with opened(config, alone=False) as app:
+        answer = await app.search.ask(text, mode=mode, limit=limit)
+    return records.results(answer, OWNER)
+
+
+async def show(config: Config, name: str) -> dict[str, Any]:
+    """Return the scene record of a file, named by its path or its public id."""
+    async with opened(config, alone=False) as app:
+        file = await app.store.read(find, name)
+        return await app.store.read(sidecar.record, file, with_vectors=False)
+
+
+def find(connection: apsw.Connection, name: str) -> File:
+    """Return a file by its public id or by where it lies. Raises MediaMissing."""
+    file = library.file_by_public_id(connection, name)
+    if file is None:
+        path = os.fsencode(Path(name).absolute())
+        file = next((one for one in library.live_files(connection) if path in one.paths), None)
+    if file is None:
+        raise MediaMissing(f"{name} is in no library: run `heimdex scan` on its folder first")
+    return file
+
+
+async def sync(config: Config) -> None:
+    """Look through every library for new, moved and removed files."""
+    async with opened(config) as app:
+        await app.sync.run_once()
+
+
+async def import_sidecars(config: Config) -> tuple[int, int]:
+    """Look at every library and rebuild its files from their sidecars.
+
+    Return (files rebuilt, files without a sidecar that can be used).
+    """
+    async with opened(config) as app:
+        await app.sync.run_once()
+        return await app.indexer.sidecars.restore_all()
+
+
+async def sweep_sidecars(config: Config) -> int:
+    """Remove the sidecars whose film is no longer beside them; return how many."""
+    async with opened(config, alone=False) as app:
+        folders = [os.fsencode(folder.path) for folder in app.config.folders]
+        return await app.indexer.sidecars.sweep(folders)
+
+
+# --- scan ----------------------------------------------------------------------------------------
+
+
+async def scan(
+    config: Config,
+    path: Path,
+    *,
+    stop: asyncio.Event,
+    progress: Callable[[App], Coroutine[Any, Any, None]] | None = None,
+) -> Outcome:
+    """Index what lies at path, a folder or one video, and leave; `stop` ends it early.
+
+    A folder outside every library becomes one, and is remembered as one.
+    """
+    async with opened(config, add=path) as app, asyncio.TaskGroup() as group:
+        tasks = [group.create_task(progress(app), name="progress")] if progress else []
+        try:
+            if config.models.get:
+                await app.weights.bring_all()
+            await app.sync.run_once(path if await asyncio.to_thread(path.is_dir) else path.parent)
+            wanted = await _ask_for(app, os.fsencode(path))
+            indexing = group.create_task(app.indexer.run(), name="indexing")
+            tasks.append(indexing)
+            await _first(app.indexer.idle(), stop.wait())
+        finally:
+            for task in tasks:
+                task.cancel()
+        return await _outcome(app, os.fsencode(path), wanted, stopped=stop.is_set())
+
+
+async def _ask_for(app: App, path: bytes) -> list[File]:
+    """Raise the jobs of the files at or below path, hold back all others; return those files."""
+    app.indexer.set_window(False, "only what was asked for is scanned")
+    files = await app.store.read(library.live_files)
+    wanted = [file for file in files if any(_within(one, path) for one in file.paths)]
+    await app.indexer.plan()
+    for file in wanted:
+        await app.store.write(planning.raise_jobs, ASKED, file.public_id)
+    return wanted
+
+
+async def _outcome(app: App, path: bytes, wanted: Sequence[File], *, stopped: bool) -> Outcome:
+    status = await app.indexer.status()
+    known = await app.store.read(planning.all_known, [file.id for file in wanted])
+    roles = app.children.roles()
+    missing = [one.file for one in known if stages.missing(one, app.config, roles)]
+    failures = tuple(one for one in status.failures if _within(one.path, path))
+    unfinished: tuple[str, ...] = ()
+    if stopped:
+        unfinished = ("stopped before everything was indexed; run it again to go on",)
+    elif missing:
+        unfinished = status.holds or (f"{len(missing)} files are not complete",)
+    return Outcome(files=len(wanted), failures=failures, unfinished=unfinished)
+
+
+def _within(path: bytes, root: bytes) -> bool:
+    return path == root or paths.is_below(path, root)
+
+
+async def _first(*waits: Coroutine[Any, Any, object]) -> None:
+    """Wait until one of these has come true."""
+    tasks = [asyncio.ensure_future(wait) for wait in waits]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()

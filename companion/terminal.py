@@ -1,0 +1,144 @@
+"""What commands show in a terminal: results, progress, findings. No decisions here."""
+
+import asyncio
+import logging
+from collections.abc import Iterable, Sequence
+
+from rich.console import Console
+from rich.logging import RichHandler
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TextColumn
+from rich.table import Table
+from rich.text import Text
+
+from companion.doctor import Finding, Health
+from companion.indexing import Indexer
+from companion.model import IndexingStatus
+from companion.timecode import clock, ms_from_seconds
+from webui import records
+from webui.contexts import PASSES
+
+REFRESH_S = 0.5
+LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
+COLOURS = {Health.OK: "green", Health.WARN: "yellow", Health.FAIL: "red"}
+NOISY = ("apscheduler", "watchfiles", "aiohttp.access")  # libraries that log what nobody asked
+
+
+def set_up_logging(level: str, console: Console) -> None:
+    """Write the log to standard error: with colours where a person reads it."""
+    handler: logging.Handler
+    if console.is_terminal:
+        handler = RichHandler(console=console, show_path=False, rich_tracebacks=False, markup=False)
+        handler.setFormatter(logging.Formatter("%(message)s"))
+    else:
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter(LOG_FORMAT))
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+    for name in NOISY:
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+# --- search --------------------------------------------------------------------------------------
+
+
+def print_results(console: Console, found: records.Results) -> None:
+    strong = [result for result in found.results if result.strong]
+    weak = [result for result in found.results if not result.strong]
+    if strong:
+        console.print(_results(strong))
+    elif weak:
+        console.print("No strong match. The closest:", style="dim")
+        console.print(_results(weak))
+    else:
+        console.print("Nothing found.", style="dim")
+    for note in found.notes:
+        console.print(Text(note, style="yellow"))
+
+
+def _results(results: Iterable[records.Result]) -> Table:
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(justify="right", style="cyan", no_wrap=True)
+    table.add_column(ratio=1)
+    table.add_column(justify="right", style="dim", no_wrap=True)
+    for result in results:
+        said = next((reason for reason in result.reasons if reason.text), None)
+        words = Text(result.item, style="bold")
+        if said is not None:
+            words.append("\n")
+            words.append_text(_marked(said))
+        table.add_row(clock(ms_from_seconds(result.at_s)), words, f"{result.score:.2f}")
+    return table
+
+
+def _marked(reason: records.ReasonRecord) -> Text:
+    text = Text(reason.text)
+    for start, end in reason.marks:
+        text.stylize("bold yellow", start, end)
+    return text
+
+
+# --- indexing ------------------------------------------------------------------------------------
+
+
+def headline(status: IndexingStatus) -> str:
+    """Return one line of what goes on, with Rich's mark-up."""
+    if status.running:
+        running = status.running[0]
+        name = running.item.name if running.item else running.file.public_id
+        done = f" {100 * running.done_ms // running.total_ms} %" if running.total_ms else ""
+        return f"{PASSES[running.runs]}: {escape(name)}{done}"
+    if status.notes:
+        return escape(status.notes[0])
+    if status.holds:
+        return escape(status.holds[0])
+    return "Looking for files" if status.syncing else "Everything is indexed"
+
+
+def share(status: IndexingStatus) -> tuple[int, int]:
+    """Return (passes done, passes in all) over every file: words, pictures and meaning."""
+    coverage = status.coverage
+    return coverage.words + coverage.pictures + coverage.meaning, 3 * coverage.files
+
+
+async def show_progress(console: Console, indexer: Indexer) -> None:
+    """Keep a bar in the terminal until cancelled; there is none while there is nothing to do."""
+    if not console.is_terminal:
+        return
+    columns = (BarColumn(bar_width=24), TextColumn("{task.description}"))
+    while True:
+        with Progress(*columns, console=console, transient=True, auto_refresh=False) as progress:
+            task = progress.add_task("Starting", total=None)
+            while is_busy(status := await indexer.status()):
+                done, total = share(status)
+                progress.update(
+                    task, description=headline(status), completed=done, total=total or None
+                )
+                progress.refresh()
+                await asyncio.sleep(REFRESH_S)
+        await indexer.changed()
+
+
+def is_busy(status: IndexingStatus) -> bool:
+    """Say whether there is anything to watch."""
+    return bool(status.running or status.syncing or status.notes or any(status.waiting.values()))
+
+
+# --- the rest ------------------------------------------------------------------------------------
+
+
+def print_findings(console: Console, findings: Sequence[Finding]) -> None:
+    width = max(len(finding.what) for finding in findings)
+    for finding in findings:
+        line = Text.assemble(
+            (f"{finding.health.value:<5}", COLOURS[finding.health]),
+            f" {finding.what:<{width}}  {finding.found}",
+        )
+        console.print(line, soft_wrap=True)
+        if finding.advice:
+            console.print(Text(f"      {'':<{width}}  → {finding.advice}"), soft_wrap=True)
+
+
+def print_failures(console: Console, status: IndexingStatus) -> None:
+    for failure in status.failures:
+        name = failure.path.decode("utf-8", "replace")
+        console.print(Text(f"{name}: {failure.stage}: {failure.reason}"), soft_wrap=True)
