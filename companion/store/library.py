@@ -23,6 +23,7 @@ from companion.model import (
     Stat,
     Viewer,
 )
+from companion.store import words
 
 PROBLEMS_SHOWN = 200
 
@@ -344,6 +345,8 @@ def save_item(
         "insert into parts (item_id, path_id, version, part) values (?, ?, ?, ?)",
         [(item_id, path_ids[part.path], part.version, part.part) for part in listed.parts],
     )
+    title = words.title_text(listed.show_title, listed.title, listed.year)
+    words.index_item(c, item_id, title)
     return item_id
 
 
