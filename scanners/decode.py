@@ -23,7 +23,7 @@ from scanners.media import (
 )
 from scanners.refusals import read_error
 
-WARM_UPS_MS = (2_000, 10_000, 60_000)  # decoded before the beginning; more where seeking lands late
+BACK_MS = (0, 10_000, 60_000)  # how much earlier to seek, in turn, where a file lands too late
 WINDOW_MS = 1_000  # one sample each
 SLOT_MS = 250  # the first frame of each is a candidate: four a second
 MAX_FILM_MS = 100 * 3_600_000  # later times are broken time stamps
@@ -50,8 +50,7 @@ class Reader:
         self._begin = begin_ms
         self._threads = min(threads, MAX_THREADS)
         self._side = sample_side
-        self._aspect: Any = None
-        self._late = False
+        self.aspect: Any = None  # of a stored pixel, known with the first frame
         self._latest = MAX_FILM_MS
 
     def __iter__(self) -> Iterator[SmallFrame | Sample]:
@@ -61,11 +60,12 @@ class Reader:
         """
         shrinker = Shrinker()
         sampler: Sampler | None = None
-        for frame, ms, pts, time_base in self._from_begin():
+        # all of the second that the beginning lies in, and one before it for the cut detector
+        needed = self._begin // WINDOW_MS * WINDOW_MS - WINDOW_MS
+        for frame, ms, pts, time_base in self.timed(needed):
             if self._side and sampler is None:
-                upright = Upright(self._aspect)
-                begin = ms if self._late else 0
-                sampler = Sampler(shrinker, upright, self._side, begin_ms=begin)
+                begin = ms if needed > 0 else 0
+                sampler = Sampler(shrinker, Upright(self.aspect), self._side, begin_ms=begin)
             if sampler is not None:
                 yield from sampler.feed(frame, ms)
             yield SmallFrame(ms=ms, pts=pts, time_base=time_base, bgr=shrinker.bgr(frame))
@@ -74,21 +74,18 @@ class Reader:
         if not self.frames:
             raise StageError("no picture could be decoded: the film is damaged or incomplete")
 
-    def _from_begin(self) -> Iterator[Timed]:
-        """Give frames from some time before the beginning on."""
-        # all of the second that the beginning lies in, and a second for the detector before it
-        needed = self._begin // WINDOW_MS * WINDOW_MS - WINDOW_MS
-        for warm_up in WARM_UPS_MS:
-            if self._begin <= warm_up:
+    def timed(self, needed_ms: int) -> Iterator[Timed]:
+        """Give every decoded frame, as it is, from one at or before needed_ms on."""
+        for back in BACK_MS:
+            if needed_ms <= back:
                 break
-            timed = self._decode(self._begin - warm_up)
-            first = next(timed, None)
-            if first is not None and first[1] <= needed:
-                self._late = True
+            frames = self._decode(needed_ms - back)
+            first = next(frames, None)
+            if first is not None and first[1] <= needed_ms:
                 yield first
-                yield from timed
+                yield from frames
                 return
-            timed.close()
+            frames.close()
             self.frames = self.unreadable = 0
         yield from self._decode(0)
 
@@ -98,7 +95,7 @@ class Reader:
             stream = picture_stream(container)
             if stream is None:
                 raise StageError("the file has no picture")
-            self._aspect = stream.sample_aspect_ratio
+            self.aspect = stream.sample_aspect_ratio
             self._latest = min(MAX_FILM_MS, (length_ms(container) or MAX_FILM_MS) + MAX_OVER_MS)
             stream.thread_type = "AUTO"
             stream.codec_context.thread_count = self._threads

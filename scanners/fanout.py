@@ -6,7 +6,6 @@ stages; what was not asked for is not reported.
 """
 
 import time
-import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -25,23 +24,15 @@ from scanners.base import (
     Shot,
     StageDone,
     StageError,
-    StageFailed,
     StageInfo,
 )
 from scanners.decode import Reader
 from scanners.frames import Sample
+from scanners.refusals import failed, unexpected
 
 REPORT_EVERY_MS = 30_000  # of film: what a killed pass loses, besides the scenes still open
 PROGRESS_EVERY_S = 0.5
 TOLERANCE_MS = 2_000  # between the length that the header says and the one found
-
-
-def unexpected(error: BaseException) -> StageError:
-    """Return what to tell people of an exception that nobody foresaw."""
-    if isinstance(error, MemoryError):
-        return StageError("there was not enough memory", permanent=False)
-    last = traceback.format_exception_only(error)[-1].strip()
-    return StageError(f"the program failed: {last[:300]}", permanent=False)
 
 
 class Track:
@@ -61,10 +52,7 @@ class Track:
         begun = time.thread_time()
         try:
             return list(getattr(self.stage, method)(*arguments))
-        except StageError as error:
-            self.failure = error
         except Exception as error:  # noqa: BLE001  # the top of a stage
-            traceback.print_exc()
             self.failure = unexpected(error)
         finally:
             self.cpu_s += time.thread_time() - begun
@@ -233,10 +221,3 @@ class PicturePass:
 
     def _needs(self, name: str) -> Iterator[str]:
         return (need for need in self._table[name].needs if need in self._tracks)
-
-
-def failed(request_id: int, stage: str, failure: StageError) -> StageFailed:
-    """Return the message that a stage has failed."""
-    return StageFailed(
-        id=request_id, stage=stage, reason=failure.reason, permanent=failure.permanent
-    )

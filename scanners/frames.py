@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 from scanners.hdr import to_sdr
 from scanners.media import hdr_transfer, quarter_turns, shown_size
 
+cv2.setNumThreads(1)  # these pictures are too small to share: a pool costs more than it gives
+
 SMALL = (256, 144)  # px, whatever the film's shape: shots are compared, not shown
 JPEG_QUALITY = 82  # of 100; a 480 px still is then 20 to 40 KB
 
@@ -165,7 +167,7 @@ class Upright:
             wide,
             high,
             "rgb48le" if transfer else "rgb24",
-            src_colorspace=_colours(frame),
+            src_colorspace=colours(frame),
             interpolation="AREA" if wide < frame.width else "BILINEAR",
             threads=1,
         ).to_ndarray()
@@ -173,7 +175,7 @@ class Upright:
         return upright if turn == 0 else np.asarray(cv2.rotate(upright, _TURNS[turn]), np.uint8)
 
 
-def _colours(frame: Any) -> int:
+def colours(frame: Any) -> int:
     """Return the matrix of a frame; where it is not said, what its size makes likely."""
     if frame.colorspace not in _UNKNOWN_COLOURS:
         return int(frame.colorspace)

@@ -1,10 +1,11 @@
-"""Says in words why a file is not a film that we can read."""
+"""Says in words why something could not be read or done."""
 
 import errno
 import os
+import traceback
 from typing import Any
 
-from scanners.base import StageError
+from scanners.base import StageError, StageFailed
 
 _TEMPORARY = {errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.ENOMEM, errno.EMFILE, errno.ENFILE}
 _PLAYLISTS = (b"#EXTM3U", b"ffconcat", b"v=0\r", b"v=0\n", b"[playlist]")
@@ -19,6 +20,24 @@ def read_error(error: Exception) -> StageError:
     if isinstance(error, OSError) and number in _TEMPORARY:
         return StageError(f"the file could not be read: {os.strerror(number)}", permanent=False)
     return StageError(f"the file could not be read: {getattr(error, 'strerror', None) or error}")
+
+
+def unexpected(error: BaseException) -> StageError:
+    """Return what to tell people of an exception that nobody foresaw; its trace goes to stderr."""
+    if isinstance(error, StageError):
+        return error
+    traceback.print_exception(error)
+    if isinstance(error, MemoryError):
+        return StageError("there was not enough memory", permanent=False)
+    last = traceback.format_exception_only(error)[-1].strip()
+    return StageError(f"the program failed: {last[:300]}", permanent=False)
+
+
+def failed(request_id: int, stage: str, failure: StageError) -> StageFailed:
+    """Return the message that a stage has failed."""
+    return StageFailed(
+        id=request_id, stage=stage, reason=failure.reason, permanent=failure.permanent
+    )
 
 
 def refusal(path: bytes, error: Exception) -> StageError:
