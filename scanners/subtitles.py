@@ -13,12 +13,12 @@ from typing import Any, ClassVar
 
 import av
 import msgspec
-from av.stream import Discard
 
 from companion.timecode import clock
 from scanners.base import Line, MediaInfo, Options, Report, Scan, SideFile, StageError
 from scanners.cues import MAX_BYTES, MAX_LINES, MAX_TEXT, Cue, decode_text, mend, parse, plain_rows
 from scanners.media import bcp47, describe, main_audio, open_media, start_ms, time_ms
+from scanners.reading import packets, skip_other_streams
 from scanners.refusals import read_error
 
 LONG_FILM_MS = 20 * 60_000  # from here on a full subtitle has many lines
@@ -257,43 +257,29 @@ def read_tracks(
     """Return the cues of text tracks, by stream index, read in one go through the file.
 
     A film that is damaged somewhere gives what can be read of it. Raises StageError if it cannot
-    be opened, or cannot be read now.
+    be opened, or its disk fails.
     """
     found: dict[int, list[Cue]] = {index: [] for index in indexes}
     room = dict.fromkeys(found, MAX_BYTES)  # characters
     with open_media(path) as container:
         start = start_ms(container)
-        _skip_the_rest(container, found)
+        if "mp4" in container.format.name:  # others are read from end to end anyway, and the
+            skip_other_streams(container, found)  # packets in between show how far it has come
         told = time.monotonic()
-        try:
-            for packet in container.demux():
-                if packet.pts is None:
-                    continue
-                at = time_ms(packet.pts, packet.time_base, start)
-                if time.monotonic() - told > TICK_S:
-                    told = time.monotonic()
-                    report.progress(min(max(0, at), media.duration_ms), media.duration_ms)
-                index = packet.stream.index
-                if room.get(index, 0) > 0 and len(found[index]) < MAX_LINES:
-                    length = time_ms(packet.duration or 0, packet.time_base, 0)
-                    texts = _texts(packet)
-                    found[index] += (Cue(at, at + length, text) for text in texts)
-                    room[index] -= sum(len(text) for text in texts)
-        except (av.FFmpegError, MemoryError) as error:
-            problem = read_error(error)
-            if not problem.permanent:
-                raise problem from error
+        for packet in packets(container):
+            if packet.pts is None:
+                continue
+            at = time_ms(packet.pts, packet.time_base, start)
+            if time.monotonic() - told > TICK_S:
+                told = time.monotonic()
+                report.progress(min(max(0, at), media.duration_ms), media.duration_ms)
+            index = packet.stream_index
+            if room.get(index, 0) > 0 and len(found[index]) < MAX_LINES:
+                length = time_ms(packet.duration or 0, packet.time_base, 0)
+                texts = _texts(packet)
+                found[index] += (Cue(at, at + length, text) for text in texts)
+                room[index] -= sum(len(text) for text in texts)
     return found
-
-
-def _skip_the_rest(container: Any, wanted: Iterable[int]) -> None:
-    """Have MP4 jump from text to text. Elsewhere the file is read from end to end anyway, and the
-    other packets show how far it has come."""
-    if "mp4" not in container.format.name:
-        return
-    for stream in container.streams:
-        if stream.index not in wanted:
-            stream.discard = Discard.all
 
 
 def _texts(packet: Any) -> list[str]:
