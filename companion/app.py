@@ -34,7 +34,7 @@ from companion.store.db import Store
 from companion.sync import Sync
 from companion.watch import Watch
 from companion.weights import Weights
-from webui import routes
+from webui import routes, security
 from webui.parts import Parts
 
 log = logging.getLogger(__name__)
@@ -43,7 +43,6 @@ FIRST_PAUSE_S = 1.0  # before a broken part is started again; doubled each time 
 LONGEST_PAUSE_S = 300.0  # ... up to this
 WEB_LIMIT_S = 0.5  # answers that are under way may finish in this time
 PART_LIMIT_S = 1.5  # a part that is stopped may take this long
-LOOPBACK_NAMES = frozenset({"localhost", "localhost.localdomain"})
 
 Part = Callable[[], Awaitable[object]]
 
@@ -72,8 +71,12 @@ class App:
         self.playback = Playback(store, config, self.children)
         self.accounts = Accounts(store, config)
         self.weights = Weights(config, self.indexer.wake)
-        self.indexer.notes = self.weights.notes
+        self.note = ""  # what else goes on, for the indexing page
+        self.indexer.notes = self._notes
         self._runner: web.AppRunner | None = None
+
+    def _notes(self) -> tuple[str, ...]:
+        return (*((self.note,) if self.note else ()), *self.weights.notes())
 
     # --- the daemon ------------------------------------------------------------------------------
 
@@ -89,8 +92,8 @@ class App:
         Raises CompanionError if the port cannot be had.
         """
         url, token = await self._listen()
-        safe = is_loopback(self.config.web.host)
-        password = None if safe else await self.accounts.ensure_owner()
+        guarded = security.needs_password(self.config)
+        password = await self.accounts.ensure_owner() if guarded else None
         daemon = Daemon(pid=os.getpid(), url=url, token=token, version=__version__)
         await asyncio.to_thread(lock.announce, self.config.data_dir, daemon)
         async with asyncio.TaskGroup() as group:
@@ -271,14 +274,6 @@ def stopped_by_signals(stop: asyncio.Event) -> Iterator[None]:
     finally:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)
-
-
-def is_loopback(host: str) -> bool:
-    """Say whether only this computer can reach the address."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host.lower() in LOOPBACK_NAMES
 
 
 def local_url(host: str, port: int) -> str:

@@ -2,7 +2,9 @@
 
 import asyncio
 import os
+import time
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,12 +14,25 @@ import apsw
 from companion import paths, sidecar, stages
 from companion.app import App, opened
 from companion.config import Config
-from companion.errors import MediaMissing
+from companion.errors import CompanionError, MediaMissing
 from companion.indexing import ASKED
-from companion.model import OWNER, Failure, File
+from companion.model import OWNER, File
+from companion.remote import Remote
 from companion.search.query import Mode
-from companion.store import library, planning
+from companion.store import db, library, planning, settings
 from webui import records
+from webui.words import printable
+
+ASK_AGAIN_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A stage of a file that was set aside."""
+
+    file: str
+    stage: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +40,7 @@ class Outcome:
     """What `scan` leaves behind. unfinished: why some of it was not done, in words."""
 
     files: int
-    failures: tuple[Failure, ...]
+    failures: tuple[Failed, ...]
     unfinished: tuple[str, ...]
 
     @property
@@ -110,6 +125,37 @@ async def scan(
         return await _outcome(app, os.fsencode(path), wanted, stopped=stop.is_set())
 
 
+def scan_beside(config: Config, remote: Remote, path: Path, *, wait: bool) -> Outcome:
+    """Let the running daemon index what lies at path; wait: until it is done. Blocks."""
+    with closing(db.connect(config.database, readonly=True)) as connection:
+        if path.is_dir():
+            folders = [folder.path for folder in (*config.folders, *settings.folders(connection))]
+            if not any(path.is_relative_to(folder) for folder in folders):
+                raise CompanionError(
+                    f"{path} is in no library of Heimdex at {remote.daemon.url}: add it under "
+                    "[library] in heimdex.toml and start it again"
+                )
+            file_id = None
+        else:
+            file_id = find(connection, os.fspath(path)).public_id
+    requested = remote.scan(file_id)
+    status = remote.status()
+    while wait and (status.running or status.syncing or (status.waiting and not status.holds)):
+        time.sleep(ASK_AGAIN_S)
+        status = remote.status()
+    unfinished = tuple(status.holds) if wait and status.waiting else ()
+    below = f"{path}/"
+    return Outcome(
+        files=requested,
+        failures=tuple(
+            Failed(one.file, one.stage, one.reason)
+            for one in status.failures
+            if f"{one.file}/".startswith(below)
+        ),
+        unfinished=unfinished,
+    )
+
+
 async def _ask_for(app: App, path: bytes) -> list[File]:
     """Raise the jobs of the files at or below path, hold back all others; return those files."""
     app.indexer.set_window(False, "only what was asked for is scanned")
@@ -126,7 +172,11 @@ async def _outcome(app: App, path: bytes, wanted: Sequence[File], *, stopped: bo
     known = await app.store.read(planning.all_known, [file.id for file in wanted])
     roles = app.children.roles()
     missing = [one.file for one in known if stages.missing(one, app.config, roles)]
-    failures = tuple(one for one in status.failures if _within(one.path, path))
+    failures = tuple(
+        Failed(printable(one.path), one.stage, one.reason)
+        for one in status.failures
+        if _within(one.path, path)
+    )
     unfinished: tuple[str, ...] = ()
     if stopped:
         unfinished = ("stopped before everything was indexed; run it again to go on",)

@@ -36,6 +36,10 @@ class Remote:
         body = records.Wanted(file=file_id)
         return self._call(records.Requested, "POST", "scan", body).requested
 
+    def sync(self) -> None:
+        """Let it look through every library. What it finds waits for its turn."""
+        self._call(records.Requested, "POST", "sync", records.Wanted())
+
     def scenes(self, file_id: str) -> dict[str, Any]:
         """Return the scene record of a file."""
         return self._call(dict[str, Any], "GET", f"files/{quote(file_id, safe='')}/scenes")

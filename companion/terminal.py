@@ -2,19 +2,25 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
+import msgspec
 from rich.console import Console
 from rich.logging import RichHandler
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TextColumn
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
 from companion.doctor import Finding, Health
 from companion.indexing import Indexer
+from companion.local import Outcome
 from companion.model import IndexingStatus
 from companion.timecode import clock, ms_from_seconds
+from scanners import models
 from webui import records
 from webui.contexts import PASSES
 
@@ -138,7 +144,59 @@ def print_findings(console: Console, findings: Sequence[Finding]) -> None:
             console.print(Text(f"      {'':<{width}}  → {finding.advice}"), soft_wrap=True)
 
 
-def print_failures(console: Console, status: IndexingStatus) -> None:
-    for failure in status.failures:
-        name = failure.path.decode("utf-8", "replace")
-        console.print(Text(f"{name}: {failure.stage}: {failure.reason}"), soft_wrap=True)
+def print_outcome(console: Console, outcome: Outcome) -> None:
+    for failed in outcome.failures:
+        line = f"{failed.file}: {failed.stage}: {failed.reason}"
+        console.print(Text(line, style="red"), soft_wrap=True)
+    for why in outcome.unfinished:
+        console.print(Text(why, style="yellow"), soft_wrap=True)
+    if outcome.well:
+        console.print(f"{outcome.files} files, all well")
+
+
+def print_scenes(console: Console, record: dict[str, Any]) -> None:
+    console.print(Text(f"{record['file']}: {len(record['scenes'])} scenes"), soft_wrap=True)
+    for scene in record["scenes"]:
+        at = clock(ms_from_seconds(scene["start_s"]))
+        console.print(Text.assemble((f"{at:>8}", "cyan"), f"  {scene['transcript']['text']}"))
+
+
+def print_models(console: Console, folder: Path, used: Container[str]) -> None:
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    for heading in ("model", "for", "MB", "licence", "here", "used"):
+        table.add_column(heading, justify="right" if heading == "MB" else "left")
+    for name, row in models.MODELS.items():
+        here = "yes" if models.present(folder, name) or not models.missing(folder, name) else "no"
+        table.add_row(
+            name,
+            row.role,
+            f"{row.size / 1e6:.0f}",
+            row.licence,
+            here,
+            "yes" if name in used else "",
+        )
+    console.print(table)
+
+
+@contextmanager
+def download(console: Console, name: str) -> Iterator[models.Progress]:
+    """Show a bar while a model comes; without a terminal, one line."""
+    if not console.is_terminal:
+        console.print(f"getting {name} ...")
+        yield models.quiet
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task(name, total=None)
+
+        def tell(what: str, done: int, total: int) -> None:
+            progress.update(task, description=what, completed=done, total=total or None)
+
+        yield tell
+
+
+def plain_results(found: records.Results) -> list[dict[str, Any]]:
+    """Return the results in the form that `heimdex search --json` promises."""
+    kept = ("file", "item", "start_s", "end_s", "at_s", "score", "strong", "reasons")
+    rows = (msgspec.to_builtins(result) for result in found.results)
+    return [{key: row[key] for key in kept} for row in rows]

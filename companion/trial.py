@@ -1,0 +1,115 @@
+"""`heimdex try`: one command from nothing to a page with something true to search.
+
+A folder that is tried out gets a data folder of its own, so that it never mixes with another or
+with a real installation; the models are shared. Without a folder, a demo library of real films and
+speech is assembled while the page already answers.
+"""
+
+import asyncio
+import hashlib
+import logging
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from companion.app import App, Part
+from companion.config import Config
+from companion.errors import CompanionError
+from companion.settings import default_data_dir, load
+
+log = logging.getLogger(__name__)
+
+DEMO_COMMAND = (sys.executable, "-m", "scanners.demo")
+DEMO_NOTE = "Assembling the demo library: real films and real speech, made once."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    config: Config
+    demo: Path | None  # the folder of the demo library, if that is what is tried
+
+
+def prepare(
+    folder: Path | None,
+    *,
+    data_dir: Path | None = None,
+    file: Path | None = None,
+    changes: Mapping[str, object],
+    environ: Mapping[str, str] | None = None,
+) -> Trial:
+    """Return what is to be served. Raises ConfigError, also if the folder is not there."""
+    environ = os.environ if environ is None else environ
+    if folder is not None and not folder.is_dir():
+        raise CompanionError(f"there is no folder {folder}")
+    demo = demo_folder(environ) if folder is None else None
+    library = (demo or folder or Path()).absolute()
+    more: dict[str, object] = {"library.folders": [library], **changes}
+    if data_dir is None and "HEIMDEX_DATA_DIR" not in environ:
+        home = default_data_dir(environ)
+        data_dir = home.with_name(f"{home.name}-try") / _name(library, demo)
+        if "HEIMDEX_MODELS__FOLDER" not in environ:
+            more["models.folder"] = home / "models"
+    config = load(data_dir=data_dir, file=file, environ=environ, changes=more)
+    return Trial(config=config, demo=demo)
+
+
+def demo_folder(environ: Mapping[str, str]) -> Path:
+    """Return where the demo library lies, outside of every repository."""
+    if sys.platform == "darwin":
+        return Path("~/Library/Caches/heimdex-demo").expanduser()
+    return Path(environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "heimdex-demo"
+
+
+def parts(trial: Trial, app: App, command: Sequence[str] = DEMO_COMMAND) -> list[tuple[str, Part]]:
+    """Return what runs beside the daemon: assembling the demo library, if it is to be tried."""
+    demo = trial.demo
+    if demo is None:
+        return []
+
+    async def assemble() -> None:
+        app.note = DEMO_NOTE
+        try:
+            await _run([*command, os.fspath(demo)])
+        finally:
+            app.note = ""
+        await app.sync.run_once()
+
+    return [("demo library", assemble)]
+
+
+def assemble(folder: Path, command: Sequence[str] = DEMO_COMMAND) -> int:
+    """Assemble the demo library in a folder, saying so in the terminal; return the exit status."""
+    return subprocess.run([*command, os.fspath(folder)], check=False).returncode  # noqa: S603
+
+
+async def _run(command: Sequence[str]) -> None:
+    """Run a program to its end. Raises CompanionError with its last words; cancelled, kills it."""
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        start_new_session=True,  # Ctrl-C in the terminal reaches us alone
+    )
+    try:
+        output, _ = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    if process.returncode:
+        last = output.decode(errors="replace").strip().splitlines()[-1:] or ["no reason given"]
+        raise CompanionError(f"the demo library could not be assembled: {last[0]}")
+
+
+def _name(library: Path, demo: Path | None) -> str:
+    """Return a folder name for the data of a library: readable, and different for each."""
+    if demo is not None:
+        return "demo"
+    digest = hashlib.sha256(os.fsencode(library)).hexdigest()[:8]
+    readable = re.sub(r"[^A-Za-z0-9._-]+", "-", library.name).strip("-.") or "folder"
+    return f"{readable[:40]}-{digest}"
