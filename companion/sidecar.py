@@ -9,7 +9,9 @@ nothing.
 import base64
 import contextlib
 import hashlib
+import math
 import os
+import struct
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -186,9 +188,9 @@ def _scene(
     with_vectors: bool,
     metadata: dict[str, Any],
 ) -> dict[str, Any]:
-    """kept: (model, dims, float16 bytes) of each part of the scene's text."""
-    model, dims = (kept[0][0], kept[0][1]) if kept else ("", 0)
-    parts = [base64.b64encode(vector).decode() for _model, _dims, vector in kept]
+    """kept: (model, part, float16 bytes) of each part of the scene's text."""
+    model, dims = (kept[0][0], len(kept[0][2]) // 2) if kept else ("", 0)
+    parts = [base64.b64encode(vector).decode() for _model, _part, vector in kept]
     found: dict[str, Any] = {
         "video_id": file.fingerprint,
         "scene_id": f"{file.fingerprint}/{scene.number}",
@@ -354,15 +356,25 @@ def _restore_vectors(
         said = scene.embeddings.get("text")
         if said is None or not scene.vectors.text:
             continue
-        model_id = vectors.model_id(connection, said.model, "meaning", said.dimensions)
+        try:
+            model_id = vectors.model_id(connection, said.model, "meaning", said.dimensions)
+        except ValueError as error:
+            raise SidecarError(f"{_show(path)}: {error}") from error
         for part, text in enumerate((scene.vectors.text, *scene.vectors.text_parts)):
             try:
-                vector = base64.b64decode(text, validate=True)
+                vectors.put(connection, model_id, row.id, part, _vector(text, said.dimensions))
             except ValueError as error:
-                raise SidecarError(f"{_show(path)} has a damaged vector") from error
-            if len(vector) != 2 * said.dimensions:
-                raise SidecarError(f"{_show(path)} has a vector of the wrong length")
-            vectors.put(connection, model_id, row.id, part, vector)
+                raise SidecarError(f"{_show(path)} has a damaged vector: {error}") from error
+
+
+def _vector(text: str, dims: int) -> bytes:
+    """Return the float16 bytes of a vector. Raises ValueError if it is none of that length."""
+    vector = base64.b64decode(text, validate=True)
+    if len(vector) != 2 * dims:
+        raise ValueError(f"{len(vector)} bytes for {dims} numbers")
+    if not all(map(math.isfinite, struct.unpack(f"<{dims}e", vector))):
+        raise ValueError("not every number is finite")
+    return vector
 
 
 def _restored_result(file_id: int, stage: str, done: _Stage) -> StageResult:

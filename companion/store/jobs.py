@@ -6,6 +6,8 @@ renews the lease; if nobody does, the next `take` gives it back. `attempts` coun
 was taken: with it, a keeper whose lease ran out cannot end the job of the next one.
 """
 
+from __future__ import annotations  # apsw.SQLiteValue is known to type checkers only
+
 from collections.abc import Sequence
 
 import apsw

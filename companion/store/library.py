@@ -5,6 +5,8 @@ until a complete listing of its library no longer names it. `store.listing` hold
 needs.
 """
 
+from __future__ import annotations  # apsw.SQLiteValue is known to type checkers only
+
 import secrets
 from collections.abc import Iterable, Iterator
 
