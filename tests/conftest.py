@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, settings
 
 from companion.config import Config
 from companion.store.db import Store
+from tests.models_fixture import models_folder as models_folder, need_model as need_model
 
 settings.register_profile(
     "tests",

@@ -74,9 +74,7 @@ def measured(module: ModuleType) -> dict[str, float]:
         return dict(module.measure(Path(folder)))
 
 
-def table(
-    figures: Mapping[str, float], limits: Mapping[str, str], notes: Mapping[str, str]
-) -> str:
+def table(figures: Mapping[str, float], limits: Mapping[str, str], notes: Mapping[str, str]) -> str:
     """Return figure, value, limit and verdict, one a line."""
     width = max((len(name) for name in [*figures, *notes]), default=0)
     lines = []

@@ -1,0 +1,127 @@
+"""Missing models come while the daemon already serves."""
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from companion import weights as module
+from companion.config import Config, Features
+from companion.errors import ModelMissing
+from companion.weights import Weights
+from scanners import models
+from scanners.models import Progress
+
+
+class Shop:
+    """Stands in for the network: gives models, or refuses."""
+
+    def __init__(self) -> None:
+        self.given: set[str] = set()
+        self.asked: list[str] = []
+        self.refuses: str = ""
+
+    def present(self, _folder: Path, name: str) -> bool:
+        return name in self.given
+
+    def get(self, _folder: Path, name: str, progress: Progress) -> None:
+        self.asked.append(name)
+        progress(f"getting {name}", 30, 120)
+        if self.refuses:
+            raise ModelMissing(f"model {name} could not be brought: {self.refuses}\nmore")
+        self.given.add(name)
+
+
+@pytest.fixture
+def shop(monkeypatch: pytest.MonkeyPatch) -> Shop:
+    shop = Shop()
+    monkeypatch.setattr(models, "present", shop.present)
+    monkeypatch.setattr(module.fetch, "get", shop.get)
+    return shop
+
+
+async def test_every_missing_model_of_the_profile_is_brought_and_told(
+    config: Config, shop: Shop
+) -> None:
+    told: list[int] = []
+    weights = Weights(config, lambda: told.append(1))
+    await weights.run()
+    assert shop.given == set(models.PROFILES["embedded"].values())
+    assert len(told) == len(shop.given)
+    assert weights.notes() == ()
+
+
+async def test_what_is_there_is_not_asked_for(config: Config, shop: Shop) -> None:
+    shop.given = set(models.PROFILES["embedded"].values())
+    await Weights(config, lambda: None).run()
+    assert shop.asked == []
+
+
+async def test_a_model_of_a_feature_that_is_off_is_not_brought(config: Config, shop: Shop) -> None:
+    quiet = replace(config, features=Features(semantic_search=False))
+    await Weights(quiet, lambda: None).bring_all()
+    assert shop.asked == [models.PROFILES["embedded"]["speech"]]
+
+
+async def test_a_refusal_is_a_note_with_what_to_do(config: Config, shop: Shop) -> None:
+    shop.refuses = "no network"
+    weights = Weights(config, lambda: None)
+    await weights.bring_all()
+    assert weights.notes() == (
+        "model whisper-base could not be brought: no network `heimdex models get` says more.",
+    )
+
+
+async def test_files_that_somebody_brings_by_hand_end_the_waiting(
+    config: Config, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LOOK_AGAIN_S", 0.0)
+    shop.refuses = "no network"
+    woken = asyncio.Event()
+    weights = Weights(config, woken.set)
+    running = asyncio.create_task(weights.run())
+    await woken.wait()
+    woken.clear()
+    shop.given = set(models.PROFILES["embedded"].values())
+    await running
+    assert woken.is_set()
+    assert weights.notes() == ()
+
+
+async def test_leaving_ends_a_download(
+    config: Config, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop, began, ended = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
+
+    def endless(_folder: Path, name: str, progress: Progress) -> None:
+        loop.call_soon_threadsafe(began.set)
+        try:
+            while True:
+                progress(f"getting {name}", 1, 2)
+        finally:
+            loop.call_soon_threadsafe(ended.set)
+
+    monkeypatch.setattr(module.fetch, "get", endless)
+    weights = Weights(config, lambda: None)
+    running = asyncio.create_task(weights.run())
+    await began.wait()
+    running.cancel()
+    await ended.wait()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+
+
+async def test_progress_is_told_in_percent(
+    config: Config, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights = Weights(config, lambda: None)
+    seen: list[tuple[str, ...]] = []
+
+    def get(folder: Path, name: str, progress: Progress) -> None:
+        shop.get(folder, name, progress)
+        seen.append(weights.notes())
+
+    monkeypatch.setattr(module.fetch, "get", get)
+    await weights.bring_all()
+    assert seen[0] == ("Bringing models: getting whisper-base (25 %).",)
