@@ -4,6 +4,7 @@ Each `keep_*` replaces what the stage had found before, so that one call is one 
 Words of scenes and vectors are kept by `store.words` and `store.vectors`.
 """
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -20,6 +21,8 @@ _RESULT = (
     "file_id, stage, version, model, inputs, state, reason, note, attempts, finished_at_ms, cpu_ms,"
     " permanent"
 )
+LONGEST_LINE_MS = 120_000  # where a scene's lines are looked for; people speak for seconds
+LINES_OF_A_SCENE = 60  # on average, of many scenes; a scene is 20 s at most
 MAX_LINES = 200_000  # as many as the subtitles stage gives; a long film has some 2,000
 
 _words = msgspec.json.Decoder(tuple[Word, ...])
@@ -136,6 +139,34 @@ def lines_of_file(
         ),
     )
     return [_line(row) for row in rows]
+
+
+def scenes_with_lines(
+    connection: apsw.Connection, scene_ids: Sequence[int]
+) -> dict[int, tuple[SceneRow, tuple[LineRow, ...]]]:
+    """Return scenes that are still there, each with the lines that overlap it, in order of time.
+
+    Reads no more of a film than lies around its scenes: a line that began more than LONGEST_LINE_MS
+    before a scene is not seen.
+    """
+    scene = ", ".join(f"scenes.{name}" for name in _SCENE.split(", "))
+    line = ", ".join(f"lines.{name}" for name in _LINE.split(", "))
+    rows = connection.execute(
+        f"select {scene}, {line} from json_each(?) as wanted"
+        " cross join scenes on scenes.id = wanted.value"
+        " left join lines on lines.file_id = scenes.file_id and lines.start_ms < scenes.end_ms"
+        " and lines.start_ms > scenes.start_ms - ? and lines.end_ms > scenes.start_ms"
+        " order by wanted.key, lines.start_ms, lines.id limit ?",
+        (json.dumps(list(scene_ids)), LONGEST_LINE_MS, len(scene_ids) * LINES_OF_A_SCENE),
+    )
+    width = len(_SCENE.split(", "))
+    found: dict[int, tuple[SceneRow, tuple[LineRow, ...]]] = {}
+    for row in rows:
+        scene_row, lines = found.get(row[0]) or (_scene(row[:width]), ())
+        if row[width] is not None:
+            lines = (*lines, _line(row[width:]))
+        found[row[0]] = (scene_row, lines)
+    return found
 
 
 # --- stage results -------------------------------------------------------------------------------
