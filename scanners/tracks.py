@@ -1,0 +1,200 @@
+"""Joins the faces of a shot into tracks: one for each person, as far as that can be told.
+
+First by place: a face that sits where one sat a second before, with nobody else near, goes on.
+Then by likeness: only the best few faces of such a piece are turned into vectors, because a vector
+costs twice as much as finding the face, and pieces that look alike are joined. A piece whose own
+faces do not look alike falls apart into single faces first. Pure: no pictures, no models.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations, pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+VOTES = 3  # faces of a piece that are turned into vectors: see scanners/README.md
+GAP_MS = 2_500  # between two sightings that may be one movement: a missed sample is bridged
+STILL = 0.4  # overlap from which a face has stayed where it was
+NEAR = 0.1  # overlap from which it may have moved on
+ALONE = 0.5  # the second best overlap may be that part of the best, else it is anybody's guess
+NEAR_BONUS = 0.06  # cosine; what place makes up for in likeness ...
+FAR_MALUS = 0.09  # ... and what is asked for beyond `same` where place says nothing
+APART = 0.1  # cosine below `same`, at which two faces of one piece are two people
+
+Vector = NDArray[np.float32]
+Box = tuple[float, float, float, float]  # x, y, width, height as fractions of the picture
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Face:
+    """A face in one sample. quality: from 0 to 1. reject: in words, why it does not vote; or ""."""
+
+    ms: int
+    box: Box
+    quality: float
+    reject: str = ""
+
+
+@dataclass(slots=True)
+class Piece:
+    """Faces of one person, in order, one a sample at most; and the vectors of those that voted."""
+
+    faces: list[Face]
+    votes: list[tuple[Face, Vector]] = field(default_factory=list)
+
+    @property
+    def vector(self) -> Vector | None:
+        """The mean of the votes, weighted by their quality, unit length; None without votes."""
+        if not self.votes:
+            return None
+        total = sum(vector * np.float32(face.quality) for face, vector in self.votes)
+        length = float(np.linalg.norm(total))
+        return np.asarray(total / length, np.float32) if length > 0 else None
+
+    @property
+    def best(self) -> Face:
+        """The face that shows the person best: one that may vote, if there is one."""
+        return max(self.faces, key=lambda face: (not face.reject, face.quality))
+
+
+def overlap(one: Box, other: Box) -> float:
+    """Return the intersection over the union of two boxes, from 0 to 1."""
+    wide = min(one[0] + one[2], other[0] + other[2]) - max(one[0], other[0])
+    high = min(one[1] + one[3], other[1] + other[3]) - max(one[1], other[1])
+    if wide <= 0 or high <= 0:
+        return 0.0
+    shared = wide * high
+    return min(1.0, shared / (one[2] * one[3] + other[2] * other[3] - shared))
+
+
+def link(faces: Iterable[Face], embed: Callable[[Face], Vector], same: float) -> list[Piece]:
+    """Return the tracks of one shot, by their first face.
+
+    embed: gives the unit vector of a face; asked for the best few of each piece only, never for a
+    face with a reject. same: the cosine from which two faces are rather one person's.
+    """
+    pieces: list[Piece] = []
+    for piece in _still(faces):
+        _vote(piece, embed, VOTES)
+        pieces += [piece] if _agrees(piece, same) else _singles(piece, embed)
+    _join(pieces, same)
+    _adopt(pieces)
+    return sorted(pieces, key=lambda piece: (piece.faces[0].ms, piece.faces[0].box))
+
+
+def _still(faces: Iterable[Face]) -> list[Piece]:
+    """Join faces that stay where they are."""
+    pieces: list[Piece] = []
+    by_sample: dict[int, list[Face]] = {}
+    for face in faces:
+        by_sample.setdefault(face.ms, []).append(face)
+    for ms in sorted(by_sample):
+        open_pieces = [piece for piece in pieces if ms - piece.faces[-1].ms <= GAP_MS]
+        taken: set[int] = set()
+        for face in by_sample[ms]:
+            number = _follows(face, by_sample[ms], open_pieces)
+            if number is not None and number not in taken:
+                taken.add(number)
+                open_pieces[number].faces.append(face)
+            else:
+                pieces.append(Piece([face]))
+    return pieces
+
+
+def _follows(face: Face, beside: Sequence[Face], pieces: Sequence[Piece]) -> int | None:
+    """Return the number of the piece that a face goes on, if there is no doubt about it."""
+    if not pieces:
+        return None
+    there = [overlap(face.box, piece.faces[-1].box) for piece in pieces]
+    number = max(range(len(there)), key=there.__getitem__)
+    best = there[number]
+    rivals = [value for other, value in enumerate(there) if other != number]
+    rivals += [
+        overlap(other.box, pieces[number].faces[-1].box) for other in beside if other is not face
+    ]
+    return number if best >= STILL and max(rivals, default=0.0) <= ALONE * best else None
+
+
+def _vote(piece: Piece, embed: Callable[[Face], Vector], count: int) -> None:
+    """Let the best faces of a piece vote; not two of the same look where there is a choice."""
+    able = sorted((face for face in piece.faces if not face.reject), key=lambda face: -face.quality)
+    piece.votes = [(face, embed(face)) for face in able[:count]]
+
+
+def _agrees(piece: Piece, same: float) -> bool:
+    """Say whether the votes of a piece look like one person."""
+    pairs = combinations((vector for _, vector in piece.votes), 2)
+    return all(float(one @ other) >= same - APART for one, other in pairs)
+
+
+def _singles(piece: Piece, embed: Callable[[Face], Vector]) -> list[Piece]:
+    """Take a piece of several people apart."""
+    known = {face.ms: vector for face, vector in piece.votes}
+    singles = [Piece([face]) for face in piece.faces]
+    for single in singles:
+        face = single.faces[0]
+        if not face.reject:
+            vector = known.get(face.ms)
+            single.votes = [(face, embed(face) if vector is None else vector)]
+    return singles
+
+
+# --- joining by likeness -------------------------------------------------------------------------
+
+
+def _join(pieces: list[Piece], same: float) -> None:
+    """Join the most alike pieces, again and again, until none are alike enough."""
+    while True:
+        best, pair = 0.0, None
+        for one, other in combinations(pieces, 2):
+            worth = _likeness(one, other, same)
+            if worth > best:
+                best, pair = worth, (one, other)
+        if pair is None:
+            return
+        _merge(pieces, *pair)
+
+
+def _likeness(one: Piece, other: Piece, same: float) -> float:
+    """Return by how much two pieces are more alike than they must be; 0 if they are not."""
+    left, right = one.vector, other.vector
+    if left is None or right is None or _together(one, other):
+        return 0.0
+    needed = same - NEAR_BONUS if _next_to(one, other, NEAR) else same + FAR_MALUS
+    return max(0.0, float(left @ right) - needed)
+
+
+def _together(one: Piece, other: Piece) -> bool:
+    """Say whether both are seen in one sample: nobody is there twice."""
+    return not {face.ms for face in one.faces}.isdisjoint(face.ms for face in other.faces)
+
+
+def _next_to(one: Piece, other: Piece, least: float) -> bool:
+    """Say whether one goes on soon after the other, at about the same place."""
+    order = sorted([*one.faces, *other.faces], key=lambda face: face.ms)
+    ours = {id(face) for face in one.faces}
+    return any(
+        after.ms - before.ms <= GAP_MS and overlap(before.box, after.box) >= least
+        for before, after in pairwise(order)
+        if (id(before) in ours) != (id(after) in ours)
+    )
+
+
+def _merge(pieces: list[Piece], one: Piece, other: Piece) -> None:
+    one.faces = sorted([*one.faces, *other.faces], key=lambda face: face.ms)
+    one.votes = [*one.votes, *other.votes]
+    # by identity: two pieces may be equal in all they hold
+    pieces[:] = [piece for piece in pieces if piece is not other]
+
+
+def _adopt(pieces: list[Piece]) -> None:
+    """Give a piece without a vote to its only neighbour in place and time."""
+    for poor in [piece for piece in pieces if not piece.votes]:
+        near = [
+            piece
+            for piece in pieces
+            if piece is not poor and not _together(piece, poor) and _next_to(piece, poor, STILL)
+        ]
+        if len(near) == 1:
+            _merge(pieces, near[0], poor)
