@@ -76,7 +76,7 @@ class App:
         self._runner: web.AppRunner | None = None
 
     def _notes(self) -> tuple[str, ...]:
-        return (*((self.note,) if self.note else ()), *self.weights.notes())
+        return (*((self.note,) if self.note else ()), *self.weights.notes(), *self.sync.notes())
 
     # --- the daemon ------------------------------------------------------------------------------
 

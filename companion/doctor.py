@@ -7,10 +7,11 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from companion import __version__, disk, lock
 from companion.child import COMMAND
 from companion.config import Config
 from companion.errors import CompanionError, ConfigError, ModelMissing
-from companion.store import db
+from companion.store import db, settings
 from scanners import models
 from scanners.base import Hello, decode_reply
 
@@ -28,6 +29,9 @@ LITTLE_FREE = 2_000_000_000  # bytes; models, clips and a backup need about so m
 FEW_WATCHES = 65_536  # one a folder; smaller limits are used up by middling libraries
 CHILD_LIMIT_S = 60
 WATCHES = Path("/proc/sys/fs/inotify/max_user_watches")
+
+
+Check = Callable[[Config], Iterable["Finding"]]
 
 
 class Health(StrEnum):
@@ -46,14 +50,15 @@ class Finding:
     advice: str = ""
 
 
-def examine(config: Config) -> list[Finding]:
-    """Look at everything. Blocks for some seconds: a child is started."""
+def examine(config: Config, *, command: Sequence[str] = COMMAND) -> list[Finding]:
+    """Look at everything. Blocks for some seconds: a child is started with `command`."""
     found: list[Finding] = []
-    for check in CHECKS:
+    checks: list[Check] = [*CHECKS, partial(_scanner, command=command)]
+    for check in checks:
         try:
             found += check(config)
         except (CompanionError, OSError, apsw.Error, subprocess.SubprocessError) as error:
-            found.append(_fail(check.__name__.strip("_").replace("_", " "), str(error)))
+            found.append(_fail(_name(check), f"cannot be looked at: {error}"))
     return found
 
 
@@ -96,10 +101,10 @@ def _database_engine(_config: Config) -> Iterator[Finding]:
     yield _ok("sqlite-vec", str(engine[1]))
 
 
-def _scanner(config: Config) -> Iterator[Finding]:
+def _scanner(config: Config, command: Sequence[str]) -> Iterator[Finding]:
     """Start a child, read its hello, and let it go."""
     done = subprocess.run(  # noqa: S603 - our own interpreter and module
-        [*COMMAND, "--role", "oneshot"],
+        [*command, "--role", "one-shot"],
         env=os.environ | {"HEIMDEX_CHILD_MEMORY_MB": str(config.scan.memory_mb)},
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -194,11 +199,16 @@ def _database(config: Config) -> Iterator[Finding]:
 
 
 def _libraries(config: Config) -> Iterator[Finding]:
-    if not config.folders:
+    folders = list(config.folders)
+    if config.database.exists():
+        with closing(db.connect(config.database, readonly=True)) as connection:
+            known = {folder.path for folder in folders}
+            folders += [one for one in settings.folders(connection) if one.path not in known]
+    if not folders:
         yield _warn(
             "Libraries", "none", "name folders under [library] in heimdex.toml, or run heimdex scan"
         )
-    for folder in config.folders:
+    for folder in folders:
         label = f"Library {folder.name or folder.path.name}"
         if not folder.path.is_dir():
             yield _fail(label, f"{folder.path} is not there", "mount it or correct heimdex.toml")
@@ -264,10 +274,14 @@ def _user() -> str:
     return f"{os.getuid()}:{os.getgid()}"
 
 
-CHECKS: tuple[Callable[[Config], Iterator[Finding]], ...] = (
+def _name(check: Check) -> str:
+    function = check.func if isinstance(check, partial) else check
+    return str(getattr(function, "__name__", "")).strip("_").replace("_", " ").capitalize()
+
+
+CHECKS: tuple[Check, ...] = (
     _versions,
     _database_engine,
-    _scanner,
     _models,
     _data_folder,
     _database,

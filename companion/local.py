@@ -114,7 +114,8 @@ async def scan(
         try:
             if config.models.get:
                 await app.weights.bring_all()
-            await app.sync.run_once(path if await asyncio.to_thread(path.is_dir) else path.parent)
+            folder = path if await asyncio.to_thread(path.is_dir) else path.parent
+            await app.sync.run_once(folder, settle_s=0)
             wanted = await _ask_for(app, os.fsencode(path))
             indexing = group.create_task(app.indexer.run(), name="indexing")
             tasks.append(indexing)

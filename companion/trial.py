@@ -76,7 +76,7 @@ def parts(trial: Trial, app: App, command: Sequence[str] = DEMO_COMMAND) -> list
             await _run([*command, os.fspath(demo)])
         finally:
             app.note = ""
-        await app.sync.run_once()
+        await app.sync.run_once(settle_s=0)
 
     return [("demo library", assemble)]
 
