@@ -10,6 +10,7 @@ import hashlib
 import json
 import tomllib
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 import msgspec
@@ -68,15 +69,20 @@ Source = Asset | Wheels | Hub
 
 
 class Model(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One row. The first file is the one that names the model's bytes in `identity`."""
+    """One row. The first file is the one that names the model's bytes in `identity`.
+
+    A row without files is a method that needs none. A `given` row has files that the owner brings:
+    it is named with their folder, as in `siglip-onnx:/models/siglip`.
+    """
 
     role: str
     engine: str  # which loader reads it
     files: tuple[ModelFile, ...]
     sources: tuple[Source, ...]  # tried in this order
     licence: str
-    dims: int = 0  # of its vectors; 0 if it makes none
+    dims: int = 0  # of its vectors; 0 if it makes none, or if that depends on what is given
     note: str = ""
+    given: bool = False
 
     @property
     def size(self) -> int:
@@ -98,17 +104,30 @@ MODELS: dict[str, Model] = read_table(
 
 PROFILES: dict[str, dict[str, str]] = {
     "embedded": {"speech": "whisper-base", "meaning": "use-m3"},
+    "standard": {
+        "speech": "whisper-large-v3-turbo",
+        "meaning": "bge-m3",
+        "picture": "siglip2-base",
+        "shots": "transnetv2",
+    },
 }
 
 
 def model(name: str) -> Model:
-    """Return the row of that name.
+    """Return the row of that name; of a given one, with the files as they are.
 
     Raises ConfigError, naming the rows there are.
     """
-    row = MODELS.get(name)
+    base, _, place_of = name.partition(":")
+    row = MODELS.get(base)
     if row is None:
-        raise ConfigError([f"no model is named '{name}'; there are {', '.join(sorted(MODELS))}"])
+        raise ConfigError([f"no model is named '{base}'; there are {', '.join(sorted(MODELS))}"])
+    if row.given != bool(place_of):
+        wanted = f"{base}:/folder/of/its/files" if row.given else base
+        raise ConfigError([f"'{name}' is no name of a model; it must be '{wanted}'"])
+    if row.given:
+        files = tuple(_given_file(Path(place_of), file.path) for file in row.files)
+        return msgspec.structs.replace(row, files=files)
     return row
 
 
@@ -124,7 +143,7 @@ def roles(profile: str, overrides: dict[str, str] | None = None) -> dict[str, st
     chosen = dict(PROFILES[profile])
     mistakes = []
     for role, name in (overrides or {}).items():
-        row = MODELS.get(name)
+        row = MODELS.get(name.partition(":")[0])
         if role not in chosen:
             mistakes.append(f"models.roles.{role}: the roles are {', '.join(sorted(chosen))}")
         elif row is None or row.role != role:
@@ -138,12 +157,23 @@ def roles(profile: str, overrides: dict[str, str] | None = None) -> dict[str, st
 
 
 def identity(name: str) -> str:
-    """Return the name with the first six digits of its main file's sha256: whisper-base@d01c30."""
-    return f"{name}@{model(name).files[0].sha256[:6]}"
+    """Return the name with the first six digits of its main file's sha256: whisper-base@d01c30.
+
+    The files of a given model count together, because any of them may have been replaced.
+    """
+    row, base = model(name), name.partition(":")[0]
+    if not row.files:
+        return base
+    if row.given:
+        every = "".join(file.sha256 for file in row.files)
+        return f"{base}@{hashlib.sha256(every.encode()).hexdigest()[:6]}"
+    return f"{base}@{row.files[0].sha256[:6]}"
 
 
 def folder(models_folder: Path, name: str) -> Path:
     """Return the folder that holds, or will hold, the files of a model."""
+    if model(name).given:
+        return Path(name.partition(":")[2])
     for source in model(name).sources:
         if isinstance(source, Asset):
             return ASSETS / source.folder
@@ -167,8 +197,12 @@ def missing(models_folder: Path, name: str) -> list[ModelFile]:
 def present(models_folder: Path, name: str) -> bool:
     """Say whether every file is there and unchanged since its bytes were last verified.
 
-    Cheap (one stat a file): a start must not hash hundreds of megabytes each time.
+    Cheap (one stat a file): a start must not hash hundreds of megabytes each time. What is given
+    counts as it is.
     """
+    row = model(name)
+    if row.given or not row.files:
+        return not missing(models_folder, name)
     try:
         stamp = json.loads(_stamp(models_folder, name).read_bytes())
     except (OSError, ValueError):
@@ -185,7 +219,7 @@ def verify(models_folder: Path, name: str, progress: Progress = quiet) -> None:
     absent = missing(models_folder, name)
     wrong, done = [], 0
     for file in row.files:
-        if file in absent:
+        if file in absent or row.given:
             continue
         found = sha256_of(place(models_folder, name, file))
         done += file.size
@@ -193,9 +227,11 @@ def verify(models_folder: Path, name: str, progress: Progress = quiet) -> None:
         if found != file.sha256:
             wrong.append((file, found))
     if absent or wrong:
-        _stamp(models_folder, name).unlink(missing_ok=True)
+        if not row.given:
+            _stamp(models_folder, name).unlink(missing_ok=True)
         raise ModelMissing(_complaint(models_folder, name, absent, wrong))
-    _write_stamp(models_folder, name)
+    if not row.given:
+        _write_stamp(models_folder, name)
 
 
 def ensure(models_folder: Path, name: str) -> Path:
@@ -229,6 +265,10 @@ def source_code(models_folder: Path, name: str) -> dict[str, bytes]:
 def how_to_bring(models_folder: Path, name: str, files: Iterable[ModelFile]) -> str:
     """Return what a person without a network can do to bring these files."""
     target = folder(models_folder, name)
+    if model(name).given:
+        return (
+            f"Put {', '.join(file.path for file in files)} into {target}, or name another folder."
+        )
     wanted = "\n".join(f"  {file.path}  sha256 {file.sha256}" for file in files)
     return (
         f"Copy these files to {target}:\n{wanted}\n"
@@ -252,7 +292,10 @@ def _complaint(
     absent: list[ModelFile],
     wrong: list[tuple[ModelFile, str]],
 ) -> str:
-    said = [f"model {name}: {file.path} is missing or not {file.size} bytes" for file in absent]
+    said = [
+        f"model {name}: {file.path} is missing" + (f" or not {file.size} bytes" * bool(file.size))
+        for file in absent
+    ]
     said += [
         f"model {name}: {file.path} has other bytes than expected: "
         f"sha256 is {found}, must be {file.sha256}; delete it"
@@ -260,6 +303,26 @@ def _complaint(
     ]
     files = [*absent, *(file for file, _ in wrong)]
     return "\n".join([*said, how_to_bring(models_folder, name, files)])
+
+
+def _given_file(where: Path, path: str) -> ModelFile:
+    """Return a file as it is, with what stands for its sha256; size 0 and none if it is absent."""
+    target = where.joinpath(*PurePosixPath(path).parts)
+    facts = _facts(target)
+    return (
+        ModelFile(path, facts[0], _quick_hash(target, *facts)) if facts else ModelFile(path, 0, "")
+    )
+
+
+@lru_cache(maxsize=64)
+def _quick_hash(path: Path, size: int, mtime_ns: int) -> str:
+    """Return the sha256 of a file's size, beginning and end: gigabytes are not read to name it."""
+    digest = hashlib.sha256(f"{size}".encode())
+    with path.open("rb") as stream:
+        digest.update(stream.read(CHUNK))
+        stream.seek(max(0, size - CHUNK))
+        digest.update(stream.read(CHUNK))
+    return digest.hexdigest()
 
 
 def _facts(path: Path) -> list[int]:

@@ -98,10 +98,11 @@ def left_over(folder: Path) -> list[str]:
 
 def test_every_row_names_whole_hashes_and_paths_inside_its_folder() -> None:
     for name, row in models.MODELS.items():
-        assert row.files, name
+        assert row.files or row.engine == "adaptive", name
         for file in row.files:
-            assert re.fullmatch(r"[0-9a-f]{64}", file.sha256), (name, file.path)
-            assert file.size > 0
+            if not row.given:
+                assert re.fullmatch(r"[0-9a-f]{64}", file.sha256), (name, file.path)
+                assert file.size > 0
             assert not file.path.startswith("/")
             assert ".." not in file.path.split("/")
         assert len({file.path for file in row.files}) == len(row.files)
@@ -109,7 +110,7 @@ def test_every_row_names_whole_hashes_and_paths_inside_its_folder() -> None:
 
 def test_every_wheel_and_every_hub_revision_is_pinned() -> None:
     for name, row in models.MODELS.items():
-        assert row.sources, name
+        assert bool(row.sources) == bool(row.files and not row.given), name
         for source in row.sources:
             match source:
                 case Wheels(wheels=wheels, members=members):
@@ -160,6 +161,67 @@ def test_a_row_with_a_word_nobody_knows_is_refused() -> None:
     assert models.read_table(text)["x"].size == 1
     with pytest.raises(msgspec.ValidationError, match="colour"):
         models.read_table(text + 'colour="red"\n')
+
+
+# --- models that the owner brings, and methods without files --------------------------------------
+
+
+@pytest.fixture
+def towers(tmp_path: Path) -> str:
+    """Return the name of a given model whose files are all there."""
+    folder = tmp_path / "my towers"
+    lay(folder, {file.path: b"x" * 100 for file in models.MODELS["siglip-onnx"].files})
+    return f"siglip-onnx:{folder}"
+
+
+def test_a_given_model_lies_where_its_name_says(tmp_path: Path, towers: str) -> None:
+    assert models.folder(tmp_path / "models", towers) == tmp_path / "my towers"
+    assert models.present(tmp_path / "models", towers)
+    assert models.ensure(tmp_path / "models", towers) == tmp_path / "my towers"
+    assert models.roles("standard", {"picture": towers})["picture"] == towers
+
+
+def test_the_identity_of_a_given_model_follows_every_one_of_its_files(
+    tmp_path: Path, towers: str
+) -> None:
+    before = models.identity(towers)
+    assert re.fullmatch(r"siglip-onnx@[0-9a-f]{6}", before)
+    assert models.identity(towers) == before
+    lay(tmp_path / "my towers", {"textual/model.onnx": b"y" * 101})
+    assert models.identity(towers) != before
+
+
+def test_a_given_model_that_lacks_a_file_says_which_and_where_it_belongs(
+    tmp_path: Path, towers: str
+) -> None:
+    (tmp_path / "my towers" / "textual" / "tokenizer.json").unlink()
+    with pytest.raises(ModelMissing, match=r"textual/tokenizer\.json") as caught:
+        fetch.get(tmp_path / "models", towers)
+    assert f"into {tmp_path / 'my towers'}" in str(caught.value)
+    assert not models.present(tmp_path / "models", towers)
+    with pytest.raises(ModelMissing, match="is missing"):
+        models.ensure(tmp_path / "models", towers)
+
+
+def test_a_given_model_needs_its_folder_and_another_must_have_none(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="siglip-onnx:/folder"):
+        models.model("siglip-onnx")
+    with pytest.raises(ConfigError, match="must be 'use-m3'"):
+        models.model(f"use-m3:{tmp_path}")
+
+
+def test_a_method_without_files_is_always_there(tmp_path: Path) -> None:
+    assert models.identity("adaptive-cuts") == "adaptive-cuts"
+    assert models.present(tmp_path, "adaptive-cuts")
+    fetch.get(tmp_path, "adaptive-cuts")
+
+
+def test_the_models_in_our_own_wheel_have_the_bytes_that_the_table_names(tmp_path: Path) -> None:
+    for name, row in models.MODELS.items():
+        for source in row.sources:
+            if isinstance(source, Asset):
+                models.verify(tmp_path, name)
+                assert list((models.ASSETS / source.folder).glob("LICENSE*")), name
 
 
 # --- what lies in the folder ----------------------------------------------------------------------
