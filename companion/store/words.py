@@ -5,12 +5,13 @@ disk. A query never reaches FTS5 as it was typed: an `Expression` is put togethe
 letters and digits in quotes, so no text can be a syntax error or an operator.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 from typing import Any, NewType
 
 import apsw
 
+from companion.model import Viewer
 from companion.store import folding
 from companion.store.folding import Run
 
@@ -109,19 +110,20 @@ def all_of(expressions: Iterable[Expression]) -> Expression:
 def scenes(
     connection: apsw.Connection,
     expression: Expression,
+    accept: Callable[[int, int], bool],
     *,
-    limit: int,
+    limit: int | None,
     ranked: bool = False,
-    hidden_files: Collection[int] = (),
 ) -> list[tuple[int, int]]:
-    """Return (scene id, file id) of at most `limit` scenes that match, none of a hidden file.
+    """Return (scene id, file id) of at most `limit` scenes that match and that `accept(scene id,
+    file id)` lets through.
 
     ranked: best first by bm25, which looks at every match; else in the order of ids, which stops
     at the limit.
     """
     rows = connection.execute(_RANKED if ranked else _IN_ORDER, (expression,))
-    seen = ((row[0], row[1]) for row in rows if row[1] not in hidden_files)
-    return list(islice(seen, limit))
+    accepted = ((row[0], row[1]) for row in rows if accept(row[0], row[1]))
+    return list(islice(accepted, limit))
 
 
 _IN_ORDER = """
@@ -132,12 +134,18 @@ _IN_ORDER = """
 _RANKED = f"{_IN_ORDER} order by scene_words.rank"
 
 
-def items(connection: apsw.Connection, expression: Expression) -> list[int]:
-    """Return the ids of the items whose title matches, best first."""
-    rows = connection.execute(
-        "select rowid from item_words where item_words match ? order by rank", (expression,)
+def titled(
+    connection: apsw.Connection, expression: Expression, viewer: Viewer, *, limit: int | None
+) -> list[tuple[int, str]]:
+    """Return (item id, title text) of live items that the viewer may see, best first by bm25."""
+    rows: Iterable[Any] = connection.execute(
+        "select items.id, items.show_title, items.title, items.year"
+        " from item_words cross join items on items.id = item_words.rowid"
+        " where item_words match ? and items.gone_at_ms is null order by item_words.rank",
+        (expression,),
     )
-    return [row[0] for row in rows]
+    seen = ((row[0], title_text(*row[1:])) for row in rows if viewer.may_see(row[0]))
+    return list(islice(seen, limit))
 
 
 def _quoted(terms: Sequence[str], *, prefix: bool = False) -> Expression:

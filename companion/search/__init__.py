@@ -1,0 +1,1 @@
+"""Finding moments: parse what was typed, ask the indexes, fuse, explain."""

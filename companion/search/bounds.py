@@ -1,0 +1,102 @@
+"""What a search may find at all, worked out before anything is counted or ranked: what the viewer
+may see, what holds every quote, what no minus leaves out.
+
+Quotes and what is left out look at what is said and at titles: `"home alone" aunt` finds the aunt
+in the film of that name. Functions of a connection.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import apsw
+
+from companion.model import Viewer
+from companion.search.query import Query
+from companion.store import visibility, words
+from companion.store.vectors import Mask
+from companion.store.words import Expression
+
+QUOTED = 5_000  # scenes of one quote that are looked at
+QUOTED_TITLES = 20  # items with the quote in their title whose scenes count as holding it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """shown, hidden: file ids. allowed: ids of the scenes that hold every quote, None without
+    quotes; quoted: of these, the ones that say one themselves. refused: ids of scenes that a minus
+    leaves out."""
+
+    shown: frozenset[int]
+    hidden: frozenset[int]
+    allowed: frozenset[int] | None = None
+    quoted: frozenset[int] = frozenset()
+    refused: frozenset[int] = frozenset()
+
+    def accept(self, scene_id: int, file_id: int) -> bool:
+        """True if a scene of a file may be found."""
+        return (
+            file_id not in self.hidden
+            and scene_id not in self.refused
+            and (self.allowed is None or scene_id in self.allowed)
+        )
+
+    def mask(self) -> Mask:
+        """Return the same for vectors, by the shorter list of files."""
+        by_shown = len(self.shown) < len(self.hidden)
+        return Mask(
+            scene_ids=self.allowed,
+            file_ids=self.shown if by_shown else None,
+            without_scene_ids=self.refused,
+            without_file_ids=() if by_shown else self.hidden,
+        )
+
+
+def bounds(connection: apsw.Connection, query: Query, viewer: Viewer) -> Bounds:
+    """Return what a query of a viewer may find."""
+    shown, hidden = visibility.files(connection, viewer)
+    refused: set[int] = set()
+    for expression in phrases(term.text for term in query.without):
+        open_to_viewer = Bounds(shown=shown, hidden=hidden)
+        found = words.scenes(connection, expression, open_to_viewer.accept, limit=None)
+        refused.update(scene_id for scene_id, _ in found)
+        titled = _titled_files(connection, expression, viewer, limit=None)
+        shown, hidden = shown - titled, hidden | titled
+    return _within_quotes(
+        connection,
+        query,
+        viewer,
+        Bounds(shown=shown, hidden=hidden, refused=frozenset(refused)),
+    )
+
+
+def _within_quotes(
+    connection: apsw.Connection, query: Query, viewer: Viewer, bounds: Bounds
+) -> Bounds:
+    """Narrow bounds to the scenes that hold every quote."""
+    allowed: frozenset[int] | None = None
+    said: frozenset[int] = frozenset()
+    for expression in phrases(term.text for term in query.exacts):
+        found = words.scenes(connection, expression, bounds.accept, limit=QUOTED)
+        saying = frozenset(scene_id for scene_id, _ in found)
+        titled = _titled_files(connection, expression, viewer, limit=QUOTED_TITLES)
+        holding = saying | visibility.scenes_of_files(connection, titled - bounds.hidden)
+        allowed = holding if allowed is None else allowed & holding
+        said |= saying
+    if allowed is None:
+        return bounds
+    quoted = allowed & said
+    # With nothing but quotes, a title says nothing about a single scene of its film.
+    return replace(bounds, allowed=allowed if query.words else quoted, quoted=quoted)
+
+
+def _titled_files(
+    connection: apsw.Connection, expression: Expression, viewer: Viewer, *, limit: int | None
+) -> frozenset[int]:
+    item_ids = [row[0] for row in words.titled(connection, expression, viewer, limit=limit)]
+    files = visibility.files_of_items(connection, item_ids).values()
+    return frozenset(file_id for each in files for file_id in each)
+
+
+def phrases(texts: Iterable[str]) -> list[Expression]:
+    """Return an expression for each quote that has a word in it."""
+    return [expression for text in texts if (expression := words.phrase(text)) is not None]

@@ -1,0 +1,218 @@
+"""One score from several: each leg's raw score becomes 0..1, then they are weighted and joined.
+
+Pure functions. The constants are measured; README.md in this folder shows how and with what.
+"""
+
+import math
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+
+STRONG = 0.5
+"""The floor: below it a moment is only a guess."""
+
+# --- words: shares of the query, weighted by how rare its words are ------------------------------
+
+PHRASE = 1.0  # the words of the query, one after the other
+ALL_WORDS = 0.9  # every word, anywhere in the scene
+SOME_WORDS = 0.8  # times the square of the share of words that are there: half of them is 0.2
+COMMON_WORDS = 0.5  # every word, but all of them are everywhere
+TIE = 0.02  # share of a words score that bm25 may take from scenes with the same words
+
+# --- joining -------------------------------------------------------------------------------------
+
+SECOND = 0.3  # how much of what is missing to 1 the weaker of words and meaning may close
+QUOTE = 0.5  # the same for an exact quote that is there ...
+TITLE = 0.4  # ... and for the words of the query that are in the title
+TITLE_ANSWER = 0.9  # a title that is all of the query
+
+MOST_OF_A_FILM = 0.25  # of the places, while other films have something to say ...
+LEAST_OF_A_FILM = 8  # ... but so many always
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weights:
+    """How much each kind of evidence counts, 0..1: what is said, what is seen, who is there."""
+
+    text: float = 0.5
+    picture: float = 0.35
+    person: float = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class Logistic:
+    """Turns a cosine into 0..1: `middle` becomes the floor; ten `width`s higher is certain."""
+
+    middle: float
+    width: float
+
+    def __call__(self, cosine: float) -> float:
+        return 1.0 / (1.0 + math.exp(min(60.0, (self.middle - cosine) / self.width)))
+
+
+# By the name of a model, which is what its identity begins with.
+CALIBRATIONS = {"use-m3": Logistic(0.38, 0.06)}
+UNKNOWN_MODEL = Logistic(0.5, 0.08)
+
+
+def calibration(model: str) -> Logistic:
+    """Return how cosines of a model are read. model: its identity, `name@hash`."""
+    return CALIBRATIONS.get(model.partition("@")[0], UNKNOWN_MODEL)
+
+
+def words_score(share: float) -> float:
+    """Return the score of a scene that holds a share (0..1) of a query's words."""
+    if share > 0.999:
+        return ALL_WORDS
+    return SOME_WORDS * share**2
+
+
+def tie(score: float, place: float) -> float:
+    """Put scenes with the same words in order. place: 0 for the first by bm25, 1 for the last."""
+    return score - TIE * score * min(1.0, max(0.0, place))
+
+
+def inverse_frequency(scenes: int, total: int) -> float:
+    """Return the weight of a word that is in so many of all scenes: BM25's, never below zero."""
+    return math.log1p((max(total, scenes) - scenes + 0.5) / (scenes + 0.5))
+
+
+# --- what the legs hand over ---------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TitleAnswer:
+    """An item whose title is the answer, with the scene it begins with. share: of the query that
+    is in the title, 0..1."""
+
+    item_id: int
+    share: float
+    scene_id: int
+    file_id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """Words and titles. scores: scene id -> 0..1. files: scene id -> file id. titles: file id ->
+    share of the query that is in its title. quoted: scenes that say an exact quote."""
+
+    scores: Mapping[int, float] = field(default_factory=dict)
+    files: Mapping[int, int] = field(default_factory=dict)
+    titles: Mapping[int, float] = field(default_factory=dict)
+    quoted: Collection[int] = ()
+    answers: Sequence[TitleAnswer] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Near:
+    """Meaning. cosines: scene id -> cosine to the query, of vectors of `model` (its identity).
+    files: scene id -> file id."""
+
+    model: str = ""
+    cosines: Mapping[int, float] = field(default_factory=dict)
+    files: Mapping[int, int] = field(default_factory=dict)
+
+
+NOTHING_SAID = Said()
+NOTHING_NEAR = Near()
+
+
+# --- joining -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What the legs say of one scene, each 0..1; 0 where a leg found nothing. quote: an exact
+    quote is said in it. answer: the title of its film is what was asked for."""
+
+    words: float = 0.0
+    meaning: float = 0.0
+    title: float = 0.0
+    quote: bool = False
+    answer: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A scene with its score. item_id: of the title that is the answer."""
+
+    scene_id: int
+    file_id: int
+    score: float
+    evidence: Evidence
+    item_id: int | None = None
+
+    @property
+    def strong(self) -> bool:
+        return self.score >= STRONG
+
+
+def fuse(said: Said, near: Near, weights: Weights) -> list[Candidate]:
+    """Join the legs into one list, best first; equals in the order of the library."""
+    read = calibration(near.model)
+    answers = {answer.scene_id: answer for answer in said.answers}
+    found = []
+    for scene_id in {*said.scores, *near.cosines, *answers}:
+        answer = answers.get(scene_id)
+        file_id = answer.file_id if answer else _file(scene_id, said, near)
+        cosine = near.cosines.get(scene_id)
+        evidence = Evidence(
+            words=said.scores.get(scene_id, 0.0),
+            meaning=0.0 if cosine is None else read(cosine),
+            title=said.titles.get(file_id, 0.0),
+            quote=scene_id in said.quoted,
+            answer=answer is not None,
+        )
+        found.append(
+            Candidate(
+                scene_id=scene_id,
+                file_id=file_id,
+                score=score(evidence, weights),
+                evidence=evidence,
+                item_id=answer.item_id if answer else None,
+            )
+        )
+    return sorted(found, key=lambda each: (-each.score, each.file_id, each.scene_id))
+
+
+def spread(candidates: Sequence[Candidate], limit: int) -> list[Candidate]:
+    """Return the best `limit`, in order, such that no film takes more than its part of the places
+    while others have something to say. candidates: best first."""
+    most = max(LEAST_OF_A_FILM, int(limit * MOST_OF_A_FILM))
+    taken: dict[int, int] = {}
+    first: list[int] = []
+    later: list[int] = []
+    for place, candidate in enumerate(candidates):
+        taken[candidate.file_id] = taken.get(candidate.file_id, 0) + 1
+        (first if taken[candidate.file_id] <= most else later).append(place)
+    return [candidates[place] for place in sorted([*first, *later][:limit])]
+
+
+def score(evidence: Evidence, weights: Weights) -> float:
+    """Return the score of a scene, 0..1: the weighted mean of the kinds of evidence that were
+    looked for (as yet only text), with quote and title on top."""
+    mean = weighted({"text": text_score(evidence)}, {"text": weights.text})
+    lifted = raised(raised(mean, QUOTE * evidence.quote), TITLE * evidence.title)
+    return max(lifted, TITLE_ANSWER * evidence.title) if evidence.answer else lifted
+
+
+def text_score(evidence: Evidence) -> float:
+    """Join what words and meaning say: the better one, raised a little by the other."""
+    other, better = sorted((evidence.words, evidence.meaning))
+    return raised(better, SECOND * other)
+
+
+def weighted(scores: Mapping[str, float], weights: Mapping[str, float]) -> float:
+    """Return the weighted mean, 0 if nothing has a weight."""
+    total = sum(weights[name] for name in scores)
+    if total <= 0:
+        return 0.0
+    return sum(scores[name] * weights[name] for name in scores) / total
+
+
+def raised(value: float, by: float) -> float:
+    """Close a share `by` (0..1) of what is missing from value to 1."""
+    return 1.0 - (1.0 - value) * (1.0 - by)
+
+
+def _file(scene_id: int, said: Said, near: Near) -> int:
+    return said.files[scene_id] if scene_id in said.files else near.files[scene_id]

@@ -1,0 +1,179 @@
+"""Where in a text a query matches, in characters of the text as people see it.
+
+Works on the same runs as the index, so that it can never find less than the index did; what it does
+not find is not shown. Pure functions.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from companion.findings import Word as TimedWord
+from companion.model import LineRow, Span
+from companion.search.query import Query
+from companion.search.terms import EXTENDED_FROM
+from companion.store import folding
+from companion.store.folding import Folded, Run
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A text, folded and cut once for everything that is looked for in it."""
+
+    text: str
+    folded: Folded
+    runs: Sequence[Run]
+
+    def span(self, start: int, end: int) -> Span:
+        """Return the characters of the text from which folded [start, end) was made."""
+        at = self.folded.at
+        last = end
+        while last < len(at) - 1 and at[last] == at[end - 1]:
+            last += 1  # the end lies inside what one character was folded to
+        return Span(start=at[start], end=at[last])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """Where a quote is: in the line of this number, from `start` on, with marks in each line."""
+
+    first: int
+    last: int
+    marks: tuple[tuple[Span, ...], ...]  # of the lines first..last
+
+
+def has_words(text: str) -> bool:
+    """True if there is anything in a text that could be found."""
+    return bool(folding.runs_of(text))
+
+
+def joined(spans: Iterable[Span]) -> tuple[Span, ...]:
+    """Return spans in order, those that touch as one."""
+    pairs = _merged([(span.start, span.end) for span in spans])
+    return tuple(Span(start=start, end=end) for start, end in pairs)
+
+
+def cut(text: str) -> Cut:
+    folded = folding.fold(text)
+    return Cut(text, folded, folding.runs(folded.text))
+
+
+# --- words ---------------------------------------------------------------------------------------
+
+
+def wanted_runs(query: Query) -> list[Run]:
+    """Return the runs of the words outside quotes."""
+    return [run for word in query.words for run in folding.runs_of(word.text)]
+
+
+def mark_words(text: Cut, wanted: Sequence[Run]) -> tuple[Span, ...]:
+    """Return where words of a query are, merged and in order."""
+    spans: list[tuple[int, int]] = []
+    for run in text.runs:
+        for want in wanted:
+            if run.paired and want.paired:
+                spans.extend(_inside(run, want))
+            elif run.paired == want.paired and _begins_with(run.text, want.text):
+                spans.append((run.start, run.end))
+    return tuple(text.span(start, end) for start, end in _merged(spans))
+
+
+def _begins_with(text: str, want: str) -> bool:
+    return text == want or (len(want) >= EXTENDED_FROM and text.startswith(want))
+
+
+def _inside(run: Run, want: Run) -> Iterator[tuple[int, int]]:
+    """Yield where a run holds a whole short run, or pairs of a longer one."""
+    pieces = (want.text,) if len(want.text) < 3 else want.pairs
+    for piece in pieces:
+        at = run.text.find(piece)
+        while at >= 0:
+            yield run.start + at, run.start + at + len(piece)
+            at = run.text.find(piece, at + 1)
+
+
+def _merged(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    merged: list[tuple[int, int]] = []
+    for start, end in sorted(spans):
+        if merged and start <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
+        else:
+            merged.append((start, end))
+    return merged
+
+
+# --- quotes --------------------------------------------------------------------------------------
+
+
+def find_quote(lines: Sequence[Cut], quote: str) -> Found | None:
+    """Return where the words of a quote first follow each other, also from one line to the next.
+
+    None if they do not, or if there is no word in the quote.
+    """
+    wanted = folding.runs_of(quote)
+    if not wanted:
+        return None
+    runs = [(number, run) for number, line in enumerate(lines) for run in line.runs]
+    for start in range(len(runs) - len(wanted) + 1):
+        window = runs[start : start + len(wanted)]
+        if _follow([run for _, run in window], wanted):
+            return _found(lines, window, wanted)
+    return None
+
+
+def _follow(runs: Sequence[Run], wanted: Sequence[Run]) -> bool:
+    """True if runs are just the wanted ones; paired ones may begin before and end after them."""
+    final = len(wanted) - 1
+    for place, (run, want) in enumerate(zip(runs, wanted, strict=True)):
+        if run.text == want.text:
+            continue
+        if not (run.paired and want.paired):
+            return False
+        if final == 0:
+            fits = want.text in run.text
+        elif place == 0:
+            fits = run.text.endswith(want.text)
+        else:
+            fits = place == final and run.text.startswith(want.text)
+        if not fits:
+            return False
+    return True
+
+
+def _found(lines: Sequence[Cut], window: Sequence[tuple[int, Run]], wanted: Sequence[Run]) -> Found:
+    first, last = window[0][0], window[-1][0]
+    spans: dict[int, list[tuple[int, int]]] = {number: [] for number in range(first, last + 1)}
+    for place, ((number, run), want) in enumerate(zip(window, wanted, strict=True)):
+        begin = run.text.find(want.text) if len(wanted) == 1 else 0
+        if place == 0 and len(wanted) > 1:
+            begin = len(run.text) - len(want.text)
+        start = run.start + begin
+        spans[number].append((start, start + len(want.text)))
+    marks = tuple(
+        (lines[number].span(spans[number][0][0], spans[number][-1][1]),) if spans[number] else ()
+        for number in range(first, last + 1)
+    )
+    return Found(first=first, last=last, marks=marks)
+
+
+# --- time ----------------------------------------------------------------------------------------
+
+
+def time_of(line: LineRow, character: int) -> int:
+    """Return when the word at a character of a line is said, in ms: its own time where the words
+    have theirs, else the line's start."""
+    said = line.start_ms
+    position = 0
+    for word in line.words:
+        place = _place(word, line.text, position)
+        if place is None:
+            continue
+        if place > character:
+            break
+        said, position = word.start_ms, place + len(word.text.strip())
+    return said
+
+
+def _place(word: TimedWord, text: str, position: int) -> int | None:
+    bare = word.text.strip()
+    place = text.find(bare, position) if bare else -1
+    return place if place >= 0 else None

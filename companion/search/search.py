@@ -1,0 +1,137 @@
+"""Search: ask the legs side by side, fuse, explain.
+
+    answer = await Search(store, config, children.encode).ask("dad falls into the lake")
+
+The leg of meaning waits for a model in another process; when that has nothing to say, words answer
+alone and a note tells why.
+"""
+
+import asyncio
+import time
+from collections.abc import Sequence
+
+from companion.config import Config
+from companion.errors import FeatureOff
+from companion.model import OWNER, Answer, Moment, Viewer
+from companion.search import examples, fusion, legs, moments
+from companion.search.encoding import OFF, Encode, Encoding, NoVector, Vector
+from companion.search.fusion import Candidate, Near, Said, Weights
+from companion.search.moments import Draft
+from companion.search.query import Mode, Query, parse
+from companion.store.db import Store
+
+GUESSES = 12  # of an answer that has few strong moments
+SPARE = 8  # drafts beyond the limit: scenes of one line become one moment
+SETTLED = 6  # moments whose line is looked for by the model ...
+SETTLED_LINES = 16  # ... among so many lines, some 3 ms each
+NOT_READ = "No scene has been read for meaning yet"
+
+
+class Search:
+    """encode: gives vectors from the model of meaning; None if there is none."""
+
+    def __init__(self, store: Store, config: Config, encode: Encode | None) -> None:
+        self._store = store
+        self._config = config
+        self._encoding = Encoding(encode if config.features.semantic_search else None)
+
+    async def ask(
+        self,
+        text: str,
+        *,
+        viewer: Viewer = OWNER,
+        mode: Mode = Mode.BOTH,
+        limit: int = 60,
+        weights: Weights | None = None,
+    ) -> Answer:
+        """Return the moments that a viewer may see, best first, at most `limit`.
+
+        weights: default from the configuration. Raises QueryError if the text is no query, and
+        FeatureOff if only meaning is asked for and that is switched off.
+        """
+        began = time.perf_counter()
+        if mode is Mode.MEANING and self._encoding.off:
+            raise FeatureOff(f"{OFF}: set features.semantic_search = true in heimdex.toml")
+        query = parse(text)
+        if not query.terms:
+            return Answer(query=text, moments=())
+        said, (near, vector, notes) = await self._ask_legs(query, viewer, mode)
+        candidates = fusion.fuse(said, near, weights or self._weights())
+        strong, weak = await self._show(candidates, query, viewer, vector, limit)
+        return Answer(
+            query=text,
+            moments=tuple(strong),
+            weak=tuple(weak),
+            notes=notes,
+            took_ms=round((time.perf_counter() - began) * 1000, 1),
+        )
+
+    async def examples(self, viewer: Viewer = OWNER) -> list[str]:
+        """Return up to three queries that find something in what the viewer may see."""
+        return await self._store.read(examples.examples, viewer)
+
+    async def _ask_legs(
+        self, query: Query, viewer: Viewer, mode: Mode
+    ) -> tuple[Said, tuple[Near, Vector | None, tuple[str, ...]]]:
+        if mode is Mode.MEANING:
+            return fusion.NOTHING_SAID, await self._meant(query, viewer)
+        if mode is Mode.WORDS:
+            said = await self._store.read(legs.said, query, viewer)
+            return said, (fusion.NOTHING_NEAR, None, ())
+        try:
+            async with asyncio.TaskGroup() as both:
+                words = both.create_task(self._store.read(legs.said, query, viewer))
+                meaning = both.create_task(self._meant(query, viewer))
+        except ExceptionGroup as errors:
+            raise errors.exceptions[0] from None
+        return words.result(), meaning.result()
+
+    async def _meant(
+        self, query: Query, viewer: Viewer
+    ) -> tuple[Near, Vector | None, tuple[str, ...]]:
+        """Ask the leg of meaning; what it cannot do is said in notes."""
+        try:
+            vector = await self._encoding.query(query.wanted)
+        except NoVector as note:
+            return fusion.NOTHING_NEAR, None, (str(note),)
+        near = await self._store.read(legs.near, query, viewer, vector.model, vector.float16)
+        if near is None:
+            return fusion.NOTHING_NEAR, None, (NOT_READ,)
+        return near, vector, ()
+
+    async def _show(
+        self,
+        candidates: Sequence[Candidate],
+        query: Query,
+        viewer: Viewer,
+        vector: Vector | None,
+        limit: int,
+    ) -> tuple[list[Moment], list[Moment]]:
+        """Return the moments above the floor and the nearest guesses below it."""
+        good = [each for each in candidates if each.strong]
+        poor = candidates[len(good) :]
+        chosen = fusion.spread(good, limit + SPARE)
+        chosen += poor[: max(0, min(GUESSES, limit) - len(chosen))]
+        drafts = await self._store.read(moments.drafts, chosen, query, viewer)
+        if vector is not None:
+            drafts = await self._settle(drafts, vector)
+        shown = moments.moments(drafts)
+        strong = [moment for moment in shown if moment.strong][:limit]
+        return strong, [moment for moment in shown if not moment.strong]
+
+    async def _settle(self, drafts: list[Draft], vector: Vector) -> list[Draft]:
+        """Let the model find the line that is meant, in the first moments found by meaning."""
+        texts: list[str] = []
+        for draft in [each for each in drafts if each.unsettled][:SETTLED]:
+            lines = [line.text for line in draft.lines]
+            if len(texts) + len(lines) <= SETTLED_LINES:
+                texts.extend(lines)
+        if not texts:
+            return drafts
+        return moments.settle(drafts, await self._encoding.nearness(vector, texts))
+
+    def _weights(self) -> Weights:
+        search = self._config.search
+        return Weights(
+            text=search.text_weight, picture=search.vision_weight, person=search.person_boost
+        )
