@@ -40,6 +40,11 @@ def stat(path: bytes) -> Stat:
     return _of(os.stat(path))  # noqa: PTH116 - the path is bytes
 
 
+def device(folder: bytes) -> int:
+    """Return the disk that a folder lies on. Blocks. Raises OSError."""
+    return _signed(os.stat(folder).st_dev)  # noqa: PTH116 - the path is bytes
+
+
 def fingerprint(path: bytes, seen: Stat) -> str:
     """Return "fp:" and 32 hexadecimal digits. Blocks for three reads.
 

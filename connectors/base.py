@@ -6,7 +6,7 @@ the settings. What lies on the disk (sizes, subtitles beside a video) the sync l
 same way for every server. `connectors/README.md` is the checklist for a new one.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from importlib import import_module
 from typing import ClassVar, Protocol
 
@@ -55,11 +55,11 @@ class Connector(Protocol):
         ...
 
 
-def load(kind: str) -> type[Connector]:
-    """Return the class of a connector; its module is imported on first use.
+def load(kind: str) -> Callable[..., Connector]:
+    """Return what makes a connector; its module is imported on first use.
 
     Raises KeyError if there is no such kind.
     """
     module, _, name = CONNECTORS[kind].partition(":")
-    plug: type[Connector] = getattr(import_module(module), name)
+    plug: Callable[..., Connector] = getattr(import_module(module), name)
     return plug

@@ -165,15 +165,16 @@ class _Walk:
             name = plain(entry.name)
             if name.startswith(".") or not is_video(name):
                 continue
-            if is_extra(name.rpartition(".")[0], folder.above, self.kind):
+            stem = name.rpartition(".")[0]
+            if is_extra(stem, folder.above, self.kind):
                 continue
             if rules.ignores(os.fsdecode(entry.path), folder=False):
                 continue
-            if (video := self._video(entry)) is not None:
+            if (video := self._video(entry, stem)) is not None:
                 videos.append(video)
         return videos
 
-    def _video(self, entry: os.DirEntry[bytes]) -> Video | None:
+    def _video(self, entry: os.DirEntry[bytes], stem: str) -> Video | None:
         """Return a regular file, also behind a link. A link to nowhere is a problem."""
         try:
             if not entry.is_file():
@@ -186,7 +187,7 @@ class _Walk:
         except OSError as error:
             self._problem(entry.path, _why(error))
             return None
-        return Video(name=entry.name, mtime_ns=mtime_ns, year=_year(mtime_ns))
+        return Video(name=entry.name, stem=stem, mtime_ns=mtime_ns, year=_year(mtime_ns))
 
     def _rules(self, folder: _Folder, entries: Sequence[os.DirEntry[bytes]]) -> Rules:
         rules = folder.rules

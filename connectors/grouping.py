@@ -13,15 +13,13 @@ NS_PER_MS = 1_000_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Video:
-    """A video in a folder. name: as the disk spells it. year: of its last change, local time."""
+    """A video in a folder. name: as the disk spells it. stem: without its extension, to be read.
+    year: of its last change, local time."""
 
     name: bytes
+    stem: str
     mtime_ns: int
     year: int
-
-    @property
-    def stem(self) -> str:
-        return plain(self.raw_stem)
 
     @property
     def raw_stem(self) -> bytes:
@@ -52,7 +50,7 @@ def group(
     for film in films:
         named = describe(folders, film.stem, kind, alone=alone)
         key = spelled(inside) + "/" + _key(folders, film, named, alone=alone)
-        items.setdefault(key.lstrip("/"), (named, []))[1].append(film)
+        items.setdefault(key.removeprefix("/"), (named, []))[1].append(film)
     return [_item(folder, key, named, some) for key, (named, some) in items.items()]
 
 

@@ -12,6 +12,7 @@ episode 2), we do not: a home video that is taken for an episode is worse than t
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from companion.model import ItemKind, LibraryKind
 
@@ -23,6 +24,8 @@ VIDEO_EXTENSIONS = frozenset(
         ".vob", ".webm", ".wmv", ".wtv", ".xvid",
     }
 )  # fmt: skip
+
+FOLDERS_KEPT = 1024  # answers about folder names kept at hand: each is asked for many files
 
 _YEAR = r"(?:19|20)\d\d"
 _YEAR_IN_BRACKETS = re.compile(rf"[(\[]({_YEAR})(?:\s*[-–]\s*(?:{_YEAR})?)?[)\]]")
@@ -133,6 +136,7 @@ def piece(stem: str) -> Piece | None:
     )
 
 
+@lru_cache(FOLDERS_KEPT)
 def season_of(folder: str) -> int | None:
     """Return the season that a folder's name says; 0 for specials."""
     if folder.strip().casefold() in _SPECIALS:
@@ -141,6 +145,7 @@ def season_of(folder: str) -> int | None:
     return int(next(group for group in match.groups() if group)) if match else None
 
 
+@lru_cache(FOLDERS_KEPT)
 def title_and_year(text: str) -> tuple[str, int | None]:
     """Return ("Night Train", 1984) of "Night Train (1984) [tags]" or "Night.Train.1984.1080p"."""
     bracket = _YEAR_IN_BRACKETS.search(text, 1)
@@ -169,6 +174,7 @@ def date_year(text: str) -> int | None:
     return int(match[1]) if match else None
 
 
+@lru_cache(FOLDERS_KEPT)
 def is_movie_folder(folder: str) -> bool:
     """True if a folder is named as one movie is: with its year in brackets."""
     return _YEAR_IN_BRACKETS.search(folder, 1) is not None

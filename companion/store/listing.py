@@ -117,14 +117,18 @@ def _stat(row: Sequence[int]) -> Stat:
     return Stat(device=device, inode=inode, size=size, mtime_ns=mtime_ns)
 
 
-def file_by_stat(c: apsw.Connection, stat: Stat) -> int | None:
-    """Return the file that was seen with this quick look, wherever it was; a gone path counts."""
-    row = c.execute(
-        "select file_id from paths where inode = ? and device = ? and size = ? and mtime_ns = ?"
-        " and file_id is not null and problem = '' order by seen_at_ms desc limit 1",
-        (stat.inode, stat.device, stat.size, stat.mtime_ns),
-    ).fetchone()
-    return None if row is None else int(row[0])
+def files_by_stat(c: apsw.Connection, stats: Iterable[Stat]) -> dict[Stat, int]:
+    """Return the file that was seen with each quick look, wherever that was; a gone path counts."""
+    found = {}
+    for stat in stats:
+        row = c.execute(
+            "select file_id from paths where inode = ? and device = ? and size = ? and mtime_ns = ?"
+            " and file_id is not null and problem = '' order by seen_at_ms desc limit 1",
+            (stat.inode, stat.device, stat.size, stat.mtime_ns),
+        ).fetchone()
+        if row is not None:
+            found[stat] = int(row[0])
+    return found
 
 
 # --- what is kept --------------------------------------------------------------------------------
@@ -208,17 +212,18 @@ def items_gone(
 def libraries_gone(
     c: apsw.Connection, server_id: int, still_there: Collection[int], *, now_ms: int
 ) -> int:
-    """Mark the libraries of a server that it no longer has, with their items; return how many."""
+    """Mark the libraries that a server no longer has, with their items; return how many items."""
     rows = c.execute(
         "select id from libraries where server_id = ? and gone_at_ms is null", (server_id,)
     )
     lost = [row[0] for row in rows if row[0] not in still_there]
+    gone = 0
     for library_id in lost:
-        items_gone(c, library_id, (), (), now_ms=now_ms)
+        gone += items_gone(c, library_id, (), (), now_ms=now_ms)
         c.execute("update libraries set gone_at_ms = ? where id = ?", (now_ms, library_id))
         c.execute("delete from roots where library_id = ?", (library_id,))
         c.execute("delete from listing_problems where library_id = ?", (library_id,))
-    return len(lost)
+    return gone
 
 
 def adopt(c: apsw.Connection, created: Iterable[int]) -> int:
