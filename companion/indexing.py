@@ -133,6 +133,7 @@ class Indexer:
                     await self._plan_file(known.file.id, priority=0)
 
     async def _plan_file(self, file_id: int, *, priority: int) -> None:
+        await self._skip_speech(file_id)
         await self.store.write(
             _plan_file, file_id, self.config, self.children.roles(), priority, self._ms()
         )
@@ -228,17 +229,19 @@ class Indexer:
         wanted = stages.missing(known, self.config, self.children.roles()).get(runs, ())
         if not wanted:
             return
-        if wanted == ("speech",) and stages.replaced(known, self.config):
-            await self._skip_speech(known)
-        else:
-            film_ms = await PassOver(
-                host=self, known=known, path=path, runs=runs, wanted=wanted
-            ).run()
-            self.board.learn_speed(runs, film_ms)
+        film_ms = await PassOver(host=self, known=known, path=path, runs=runs, wanted=wanted).run()
+        self.board.learn_speed(runs, film_ms)
+        await self._skip_speech(known.file.id)
         await self.sidecars.write(known.file.id)
 
-    async def _skip_speech(self, known: Known) -> None:
-        """Settle a stage that subtitles make needless, and drop what it had found before."""
+    async def _skip_speech(self, file_id: int) -> None:
+        """Settle speech if subtitles make it needless; no model is loaded for that."""
+        known = await self.store.read(planning.known, file_id)
+        roles = self.children.roles()
+        if known is None or not stages.replaced(known, self.config):
+            return
+        if "speech" not in stages.missing(known, self.config, roles).get("speech", ()):
+            return
         result = self.result("speech", known, note="subtitles are used instead")
         await self.store.write(
             commits.keep_words, Source.SPEECH, (), result, known.file.duration_ms

@@ -24,7 +24,7 @@ import msgspec
 from companion.errors import CompanionError
 from companion.findings import Line, MediaInfo, Scene, Shot, Word
 from companion.model import File, LineRow, SceneRow, Source, StageResult, StageState
-from companion.store import findings, vectors
+from companion.store import findings, library, vectors
 from companion.timecode import ms_from_seconds, seconds_from_ms
 
 SCHEMA = 1
@@ -316,6 +316,8 @@ def restore(connection: apsw.Connection, file: File, path: bytes) -> int:
     scenes = [_restored_scene(scene, path) for scene in found.scenes]
     shots = [Shot(ms_from_seconds(start), ms_from_seconds(end)) for start, end in found.shots]
     provisional = any(scene.provisional for scene in found.scenes)
+    if found.media is not None:
+        library.keep_media(connection, file.id, found.media)
     findings.keep_shots(connection, file.id, shots)
     findings.keep_scenes(connection, file.id, scenes, provisional=provisional)
     for source in Source:

@@ -90,6 +90,7 @@ def state(connection: apsw.Connection) -> dict[str, list[Any]]:
             "vectors join scenes on scenes.id = scene_id join models on models.id = model_id",
             "number, identity, role, dims, part, v",
         ),
+        "media": everything(connection, "files", "fingerprint, media"),
         "stages": everything(
             connection,
             "stage_results",
