@@ -59,17 +59,24 @@ def find_model(connection: apsw.Connection, identity: str) -> tuple[int, int] | 
 
 
 def put(
-    connection: apsw.Connection, model_id: int, scene_id: int, part: int, float16: bytes
+    connection: apsw.Connection,
+    model_id: int,
+    scene_id: int,
+    part: int,
+    float16: bytes,
+    *,
+    at_ms: int | None = None,
 ) -> None:
     """Keep the vector of one part of a scene, in place of an older one of the same model.
 
-    float16: little-endian, unit length, as many numbers as the model has.
+    float16: little-endian, unit length, as many numbers as the model has. at_ms: the frame that it
+    is of; None for text.
     """
     connection.execute(
-        "insert into vectors (model_id, scene_id, part, code, v) values (?, ?, ?, ?, ?)"
+        "insert into vectors (model_id, scene_id, part, code, v, at_ms) values (?, ?, ?, ?, ?, ?)"
         " on conflict (scene_id, model_id, part)"
-        " do update set code = excluded.code, v = excluded.v",
-        (model_id, scene_id, part, sign_code(float16), float32_from_float16(float16)),
+        " do update set code = excluded.code, v = excluded.v, at_ms = excluded.at_ms",
+        (model_id, scene_id, part, sign_code(float16), float32_from_float16(float16), at_ms),
     )
 
 

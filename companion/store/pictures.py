@@ -1,0 +1,244 @@
+"""What the picture shows: tags, vectors of frames, on-screen text, face tracks.
+
+Everything belongs to the scene that its time lies in, so findings name a time and never a row.
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import apsw
+import msgspec
+
+from companion.findings import OnscreenText, PictureVector, Tags, Track, TrackBox
+from companion.model import SceneRow
+from companion.store import findings, vectors
+
+TAGS_SHOWN = 8  # of a scene
+MAX_TEXTS = 20_000  # of a film
+_boxes = msgspec.json.Decoder(tuple[TrackBox, ...])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OnscreenRow:
+    """Text in the picture. box: x, y, width, height as fractions."""
+
+    start_ms: int
+    end_ms: int
+    text: str
+    box: tuple[float, float, float, float]
+    score: float
+    subtitle: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrackRow:
+    """A face through a shot. vector: float16. reject: why it is too poor to be named."""
+
+    id: int
+    file_id: int
+    model: str
+    start_ms: int
+    end_ms: int
+    frame_count: int
+    boxes: tuple[TrackBox, ...]
+    quality: float
+    best_ms: int
+    thumbnail: str
+    reject: str
+    vector: bytes
+
+
+class _At:
+    """Finds the scene of a file that plays at a time."""
+
+    def __init__(self, scenes: Sequence[SceneRow]) -> None:
+        self._scenes = scenes
+        self._starts = [scene.start_ms for scene in scenes]
+
+    def __call__(self, ms: int) -> SceneRow:
+        return self._scenes[max(0, bisect_right(self._starts, ms) - 1)]
+
+
+# --- tags and vectors ----------------------------------------------------------------------------
+
+
+def keep_tags(connection: apsw.Connection, file_id: int, found: Iterable[Tags]) -> None:
+    """Replace the tags of a file; of a scene's frames the best score counts."""
+    scenes = findings.scenes_of_file(connection, file_id)
+    connection.execute(
+        "delete from tags where scene_id in (select id from scenes where file_id = ?)", (file_id,)
+    )
+    if not scenes:
+        return
+    at = _At(scenes)
+    connection.executemany(
+        "insert into tags (scene_id, name, score, at_ms) values (?, ?, ?, ?)"
+        " on conflict do update set score = excluded.score, at_ms = excluded.at_ms"
+        " where excluded.score > score",
+        [
+            (at(each.at_ms).id, name, score, each.at_ms)
+            for each in found
+            for name, score in each.tags
+        ],
+    )
+
+
+def tags_of_file(
+    connection: apsw.Connection, file_id: int
+) -> dict[int, list[tuple[str, float, int]]]:
+    """Return (name, score, at_ms) of the best tags of each scene, by scene id."""
+    found: dict[int, list[tuple[str, float, int]]] = {}
+    rows = connection.execute(
+        "select scene_id, name, score, at_ms from tags"
+        " where scene_id in (select id from scenes where file_id = ?)"
+        " order by scene_id, score desc, name",
+        (file_id,),
+    )
+    for scene_id, name, score, at_ms in rows:
+        of_scene = found.setdefault(scene_id, [])
+        if len(of_scene) < TAGS_SHOWN:
+            of_scene.append((name, score, at_ms))
+    return found
+
+
+def keep_vectors(
+    connection: apsw.Connection,
+    file_id: int,
+    found: Iterable[PictureVector],
+    identities: dict[str, str],
+) -> None:
+    """Replace the picture vectors of a file.
+
+    identities: space -> identity of the model whose vectors they are; the role is the space's name
+    with "picture " before it.
+    """
+    scenes = findings.scenes_of_file(connection, file_id)
+    connection.execute(
+        "delete from vectors where scene_id in (select id from scenes where file_id = ?)"
+        " and model_id in (select id from models where role like 'picture %')",
+        (file_id,),
+    )
+    if not scenes:
+        return
+    at = _At(scenes)
+    parts: dict[tuple[int, str], int] = {}
+    for each in found:
+        scene = at(each.at_ms)
+        part = parts.get((scene.id, each.space), 0)
+        parts[scene.id, each.space] = part + 1
+        model_id = vectors.model_id(
+            connection, identities[each.space], role_of(each.space), len(each.vector) // 2
+        )
+        vectors.put(connection, model_id, scene.id, part, each.vector, at_ms=each.at_ms)
+
+
+def role_of(space: str) -> str:
+    """Return the role under which the models of a space are known."""
+    return f"picture {space}"
+
+
+# --- text in the picture -------------------------------------------------------------------------
+
+
+def keep_onscreen(connection: apsw.Connection, file_id: int, found: Iterable[OnscreenText]) -> None:
+    connection.execute("delete from onscreen_texts where file_id = ?", (file_id,))
+    connection.executemany(
+        "insert into onscreen_texts (file_id, start_ms, end_ms, text, x, y, width, height, score,"
+        " subtitle) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [
+            (file_id, each.start_ms, each.end_ms, each.text, *each.box, each.score, each.subtitle)
+            for each in found
+        ],
+    )
+
+
+def onscreen_of_file(
+    connection: apsw.Connection,
+    file_id: int,
+    start_ms: int | None = None,
+    end_ms: int | None = None,
+) -> list[OnscreenRow]:
+    """Return texts in order of time; with bounds, those that overlap [start_ms, end_ms)."""
+    rows = connection.execute(
+        "select start_ms, end_ms, text, x, y, width, height, score, subtitle from onscreen_texts"
+        " where file_id = ? and end_ms > ? and start_ms < ? order by start_ms, id limit ?",
+        (
+            file_id,
+            -1 if start_ms is None else start_ms,
+            2**62 if end_ms is None else end_ms,
+            MAX_TEXTS,
+        ),
+    )
+    return [
+        OnscreenRow(
+            start_ms=row[0],
+            end_ms=row[1],
+            text=row[2],
+            box=(row[3], row[4], row[5], row[6]),
+            score=row[7],
+            subtitle=bool(row[8]),
+        )
+        for row in rows
+    ]
+
+
+# --- faces ---------------------------------------------------------------------------------------
+
+
+def keep_tracks(
+    connection: apsw.Connection, file_id: int, found: Iterable[Track], model: str
+) -> None:
+    """Replace the face tracks of a file. model: identity of the embedder of their vectors."""
+    connection.execute("delete from tracks where file_id = ?", (file_id,))
+    for each in found:
+        model_id = vectors.model_id(connection, model, "face", len(each.vector) // 2)
+        connection.execute(
+            "insert into tracks (file_id, model_id, start_ms, end_ms, frame_count, boxes, quality,"
+            " best_ms, thumbnail, reject, v) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                file_id,
+                model_id,
+                each.start_ms,
+                each.end_ms,
+                each.frame_count,
+                msgspec.json.encode(each.boxes).decode(),
+                each.quality,
+                each.best_ms,
+                each.thumbnail,
+                each.reject,
+                vectors.float32_from_float16(each.vector),
+            ),
+        )
+
+
+def tracks_of_file(
+    connection: apsw.Connection,
+    file_id: int,
+    start_ms: int | None = None,
+    end_ms: int | None = None,
+) -> list[TrackRow]:
+    """Return tracks in order of time; with bounds, those that overlap [start_ms, end_ms)."""
+    rows = connection.execute(
+        "select tracks.id, file_id, models.identity, start_ms, end_ms, frame_count, boxes, quality,"
+        " best_ms, thumbnail, reject, v from tracks join models on models.id = model_id"
+        " where file_id = ? and end_ms > ? and start_ms < ? order by start_ms, tracks.id",
+        (file_id, -1 if start_ms is None else start_ms, 2**62 if end_ms is None else end_ms),
+    )
+    return [
+        TrackRow(
+            id=row[0],
+            file_id=row[1],
+            model=row[2],
+            start_ms=row[3],
+            end_ms=row[4],
+            frame_count=row[5],
+            boxes=_boxes.decode(row[6]),
+            quality=row[7],
+            best_ms=row[8],
+            thumbnail=row[9],
+            reject=row[10],
+            vector=vectors.float16_from_float32(row[11]),
+        )
+        for row in rows
+    ]
