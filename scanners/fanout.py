@@ -160,6 +160,8 @@ class PicturePass:
 
     def _report(self, until_ms: int) -> None:
         for track in self._wanted:
+            if hasattr(track.stage, "flush"):
+                self._keep(track, track.call("flush"))
             findings = track.take(until_ms)
             if self._failure(track) is None:
                 self._send(
