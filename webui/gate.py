@@ -1,0 +1,157 @@
+"""The one way in: every handler is wrapped by `Gate.admit`, which decides who may pass.
+
+In this order: the Host, who asks (this computer, the local token, a session), whether this address
+is for them, and for everything but GET whether one of our own pages sent it.
+"""
+
+import hmac
+import logging
+from collections.abc import Awaitable, Callable
+from enum import Enum
+from http import HTTPStatus
+
+from aiohttp import web
+
+from companion.errors import CompanionError
+from companion.model import OWNER, Viewer
+from webui import security
+from webui.problems import Problem, not_found, problem_of
+from webui.visit import House, Visit
+
+log = logging.getLogger(__name__)
+
+Handler = Callable[[Visit], Awaitable[web.StreamResponse]]
+
+HOUSE = web.AppKey("house", House)
+
+
+class Access(Enum):
+    """Who may ask for an address."""
+
+    ANYONE = "anyone"  # before signing in: nothing of the library
+    VIEWER = "viewer"
+    OWNER = "owner"
+
+
+def admit(
+    handler: Handler, access: Access
+) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    """Return the aiohttp handler of one of ours."""
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        visit = await _visit(request)
+        try:
+            _check_host(visit)
+            if access is not Access.ANYONE and visit.viewer_or_none is None:
+                return _sign_in_first(visit)
+            if access is Access.OWNER and not visit.viewer.owner:
+                raise not_found()
+            if request.method not in {"GET", "HEAD"}:
+                await _check_sender(visit)
+            return await handler(visit)
+        except (Problem, CompanionError) as error:
+            return visit.problem(problem_of(error))
+
+    return answer
+
+
+@web.middleware
+async def explain(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    """Turn whatever goes wrong into a page or JSON in words, and log what should not happen."""
+    try:
+        return await handler(request)
+    except web.HTTPException as error:
+        if error.status < HTTPStatus.BAD_REQUEST:
+            raise
+        return _nobodys(request).problem(problem_of(error))
+    except Exception as error:  # noqa: BLE001 - the border of HTTP: problem_of logs it
+        return _nobodys(request).problem(problem_of(error))
+
+
+def _nobodys(request: web.Request) -> Visit:
+    """A visit for an answer that needs to know nobody."""
+    house = request.app[HOUSE]
+    asker = security.caller(request.remote or "", request.scheme, request.headers, house.trusted)
+    return Visit(
+        request=request,
+        house=house,
+        asker=asker,
+        viewer_or_none=None,
+        cookie=security.new_secret(),
+    )
+
+
+async def _visit(request: web.Request) -> Visit:
+    nobody = _nobodys(request)
+    session = request.cookies.get(security.SESSION_COOKIE, "")
+    return Visit(
+        request=request,
+        house=nobody.house,
+        asker=nobody.asker,
+        viewer_or_none=await _viewer(nobody, session),
+        cookie=session or request.cookies.get(security.FORM_COOKIE, "") or nobody.cookie,
+    )
+
+
+async def _viewer(visit: Visit, session: str) -> Viewer | None:
+    parts, request = visit.parts, visit.request
+    if security.at_home(visit.asker, request.remote or "", parts.config, visit.house.trusted):
+        return OWNER
+    if parts.local_token and hmac.compare_digest(_bearer(request), parts.local_token.encode()):
+        return OWNER
+    account = await parts.accounts.signed_in(session) if session else None
+    return await parts.accounts.viewer(account) if account else None
+
+
+def _bearer(request: web.Request) -> bytes:
+    kind, _, token = request.headers.get("Authorization", "").partition(" ")
+    return token.strip().encode("utf-8", "replace") if kind.lower() == "bearer" else b""
+
+
+def _check_host(visit: Visit) -> None:
+    if security.host_allowed(visit.asker.host, visit.parts.config):
+        return
+    name = security.host_name(visit.asker.host) or "that name"
+    raise Problem(
+        HTTPStatus.MISDIRECTED_REQUEST,
+        "Unknown name",
+        f"These pages do not answer to {name}. If the name is yours, add it to web.allowed_hosts "
+        "in heimdex.toml.",
+    )
+
+
+def _sign_in_first(visit: Visit) -> web.StreamResponse:
+    path = visit.request.path.removeprefix(visit.links.base)
+    if path.startswith(("/api/", "/media/", "/clip/", "/still/")):
+        return visit.problem(
+            Problem(HTTPStatus.UNAUTHORIZED, "Sign in first", "sign in first: open the page")
+        )
+    back = visit.request.path_qs if visit.request.method == "GET" else ""
+    return visit.go(visit.links.page("login", next=back if not visit.wants_part else ""))
+
+
+async def _check_sender(visit: Visit) -> None:
+    """Refuse what another site could have sent.
+
+    The API takes JSON only, which no foreign form can send without asking first; forms carry a
+    token that is bound to a cookie.
+    """
+    said = visit.request.headers
+    if visit.request.path.removeprefix(visit.links.base).startswith("/api/"):
+        if visit.request.content_type != "application/json":
+            raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "JSON only", "send application/json")
+        if security.no_browser(said) or security.same_origin(said, visit.asker):
+            return
+    elif security.same_origin(said, visit.asker):
+        form = await visit.request.post()
+        token = form.get("token")
+        if isinstance(token, str) and security.form_token_valid(token, visit.cookie):
+            return
+    raise Problem(
+        HTTPStatus.FORBIDDEN,
+        "Please try again",
+        "This did not come from a page of ours, or the page was too old. Go back, reload it and "
+        "try once more.",
+    )

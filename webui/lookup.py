@@ -1,0 +1,60 @@
+"""From an address to a film, for whoever may see it. What they may not see does not exist."""
+
+import re
+from dataclasses import dataclass
+
+import apsw
+
+from companion.model import File, Item, Viewer
+from companion.store import library
+from webui.problems import not_found
+from webui.visit import Visit
+
+MOMENT = re.compile(r"([A-Za-z0-9_-]{1,64})-([0-9a-z]{1,7})")  # 7 digits of base 36 are 2.4 years
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Film:
+    """A file and the item through which this viewer sees it."""
+
+    file: File
+    item: Item
+
+
+async def film(visit: Visit, public_id: str) -> Film:
+    """Return a film by its file's public id. Raises not_found."""
+    found = await visit.parts.store.read(_film, public_id, visit.viewer)
+    if found is None:
+        raise not_found()
+    return found
+
+
+async def moment(visit: Visit, public_id: str) -> tuple[Film, int]:
+    """Return a film and the ms in it that a moment's id says, within the film. Raises not_found."""
+    said = MOMENT.fullmatch(public_id)
+    if said is None:
+        raise not_found()
+    found = await film(visit, said[1])
+    return found, max(0, min(int(said[2], 36), found.file.duration_ms))
+
+
+async def item(visit: Visit, public_id: str) -> Item:
+    """Return an item. Raises not_found."""
+    found = await visit.parts.store.read(library.item_by_public_id, public_id)
+    if found is None or not visit.viewer.may_see(found.id):
+        raise not_found()
+    return found
+
+
+def _film(connection: apsw.Connection, public_id: str, viewer: Viewer) -> Film | None:
+    file = library.file_by_public_id(connection, public_id)
+    if file is None:
+        return None
+    return next(
+        (
+            Film(file=file, item=item)
+            for item in library.items_of_file(connection, file.id)
+            if viewer.may_see(item.id)
+        ),
+        None,
+    )

@@ -1,0 +1,182 @@
+"""The pages that people see. A handler reads, makes a context and draws; nothing else."""
+
+from http import HTTPStatus
+
+from aiohttp import web
+
+from companion.errors import QueryError
+from companion.model import Answer
+from webui import contexts, film, lookup, security
+from webui.problems import Problem, not_found
+from webui.visit import Visit
+
+NEWEST = 6  # titles on the empty search page
+FARTHEST = 1_000_000  # titles
+
+
+async def search(visit: Visit) -> web.StreamResponse:
+    """The first page: a field, and below it what was found. htmx asks for the lower half."""
+    query = visit.text("q")
+    if query:
+        return visit.page(
+            "search.html",
+            part="_found.html",
+            query=query,
+            found=contexts.found(await _ask(visit, query), visit.links),
+            banner="" if visit.wants_part else await _banner(visit),
+        )
+    parts = visit.parts
+    return visit.page(
+        "search.html",
+        part="_found.html",
+        query="",
+        found=None,
+        examples=await parts.search.examples(visit.viewer),
+        newest=await parts.store.read(film.newest, visit.viewer, visit.links, NEWEST),
+        banner="" if visit.wants_part else await _banner(visit),
+    )
+
+
+async def _ask(visit: Visit, query: str) -> Answer:
+    limit = visit.parts.config.search.limit
+    try:
+        return await visit.parts.search.ask(query, viewer=visit.viewer, limit=limit)
+    except QueryError as error:  # half a query, as people type
+        return Answer(query=query, moments=(), notes=(str(error),))
+
+
+async def _banner(visit: Visit) -> str:
+    return contexts.banner(await visit.parts.indexer.status(visit.viewer))
+
+
+async def banner(visit: Visit) -> web.StreamResponse:
+    """The line about indexing on the search page, alone: the page asks for it again and again."""
+    return visit.page("_banner.html", banner=await _banner(visit))
+
+
+async def moment(visit: Visit) -> web.StreamResponse:
+    found, ms = await lookup.moment(visit, visit.name("moment"))
+    page = await visit.parts.store.read(film.moment_page, found, ms, visit.links)
+    return visit.page("moment.html", part="_preview.html", page=page)
+
+
+async def go(visit: Visit) -> web.StreamResponse:
+    """A link that can be shared: it checks who asks, then leads to where the moment plays."""
+    await lookup.moment(visit, visit.name("moment"))
+    return visit.go(visit.links.moment(visit.name("moment")))
+
+
+async def item(visit: Visit) -> web.StreamResponse:
+    found = await lookup.item(visit, visit.name("item"))
+    page = await visit.parts.store.read(film.title_page, found, visit.text("q"), visit.links)
+    return visit.page("item.html", part="_transcript.html", page=page)
+
+
+async def titles(visit: Visit) -> web.StreamResponse:
+    page = await visit.parts.store.read(
+        film.titles_page,
+        visit.viewer,
+        visit.links,
+        chosen=visit.text("library"),
+        offset=visit.whole("offset", 0, low=0, high=FARTHEST),
+    )
+    return visit.page("titles.html", page=page)
+
+
+async def help_(visit: Visit) -> web.StreamResponse:
+    return visit.page("help.html", part="_help.html")
+
+
+# --- indexing ------------------------------------------------------------------------------------
+
+
+async def status(visit: Visit) -> web.StreamResponse:
+    """What is searchable and what is being done. Asked for by htmx, nothing if nothing changed."""
+    found = await visit.parts.indexer.status(visit.viewer)
+    work = contexts.work(found, visit.links, owner=visit.viewer.owner)
+    seen = contexts.fingerprint(work)
+    if visit.wants_part and visit.text("seen") == seen:
+        return web.Response(status=HTTPStatus.NO_CONTENT)
+    return visit.page("status.html", part="_status.html", work=work, seen=seen)
+
+
+async def scan(visit: Visit) -> web.StreamResponse:
+    if visit.parts.sync is not None:
+        await visit.parts.sync()
+    await visit.parts.indexer.scan_now()
+    return await _changed(visit)
+
+
+async def retry(visit: Visit) -> web.StreamResponse:
+    file = str((await visit.request.post()).get("file", ""))
+    await lookup.film(visit, file)
+    await visit.parts.indexer.retry(file)
+    return await _changed(visit)
+
+
+async def pause(visit: Visit) -> web.StreamResponse:
+    visit.parts.indexer.pause()
+    return await _changed(visit)
+
+
+async def resume(visit: Visit) -> web.StreamResponse:
+    visit.parts.indexer.resume()
+    return await _changed(visit)
+
+
+async def _changed(visit: Visit) -> web.StreamResponse:
+    """Show the indexing page again: with a redirect, so that reloading asks for nothing twice."""
+    if visit.wants_part:
+        return await status(visit)
+    return visit.go(visit.links.page("status"))
+
+
+# --- signing in ----------------------------------------------------------------------------------
+
+
+async def login(visit: Visit) -> web.StreamResponse:
+    back = security.safe_next(visit.text("next", longest=2000), visit.links.base)
+    if visit.viewer_or_none is not None:
+        return visit.go(back)
+    return visit.page("login.html", back=back, name="owner", complaint="")
+
+
+async def sign_in(visit: Visit) -> web.StreamResponse:
+    form = await visit.request.post()
+    name, password = (str(form.get(key, ""))[:1_000] for key in ("name", "password"))
+    back = security.safe_next(str(form.get("next", "")), visit.links.base)
+    patience, keys = visit.house.patience, (f"from {visit.asker.address}", f"as {name}")
+    wait_s = patience.wait_s(*keys)
+    if wait_s:
+        raise Problem(
+            HTTPStatus.TOO_MANY_REQUESTS,
+            "Too many tries",
+            f"Wait {wait_s} seconds, then try again.",
+            retry_s=wait_s,
+        )
+    patience.tried(*keys)
+    token = await visit.parts.accounts.sign_in(name, password)
+    if token is None:
+        return visit.page(
+            "login.html",
+            status=HTTPStatus.UNAUTHORIZED,
+            back=back,
+            name=name,
+            complaint="That name and password do not belong together.",
+        )
+    patience.succeeded(*keys)
+    response = visit.go(back)
+    days = visit.parts.config.web.session_days
+    visit.set_cookie(response, security.SESSION_COOKIE, token, days=days)
+    return response
+
+
+async def sign_out(visit: Visit) -> web.StreamResponse:
+    await visit.parts.accounts.sign_out(visit.request.cookies.get(security.SESSION_COOKIE, ""))
+    response = visit.go(visit.links.page("login"))
+    visit.set_cookie(response, security.SESSION_COOKIE, "", days=0)
+    return response
+
+
+async def nothing(_: Visit) -> web.StreamResponse:
+    raise not_found()

@@ -1,0 +1,58 @@
+"""What the pages are made of: the parts of the product that handlers may use."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from companion.config import Config
+from companion.model import Answer, IndexingStatus, Viewer
+from companion.playback import Playback
+from companion.search.fusion import Weights
+from companion.search.query import Mode
+from companion.store.accounts import Accounts
+from companion.store.db import Store
+
+
+class Asking(Protocol):
+    """Search, as pages use it."""
+
+    async def ask(
+        self,
+        text: str,
+        *,
+        viewer: Viewer = ...,
+        mode: Mode = ...,
+        limit: int = ...,
+        weights: Weights | None = ...,
+    ) -> Answer: ...
+
+    async def examples(self, viewer: Viewer) -> Sequence[str]: ...
+
+
+class Indexing(Protocol):
+    """The indexer, as the indexing page uses it."""
+
+    async def status(self, viewer: Viewer = ...) -> IndexingStatus: ...
+
+    async def scan_now(self, *, file_public_id: str | None = None) -> int: ...
+
+    async def retry(self, file_public_id: str) -> None: ...
+
+    def pause(self) -> None: ...
+
+    def resume(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """local_token: who can read it from the data folder is the owner (the command line beside a
+    daemon that listens beyond loopback); empty switches it off. sync: look at the folders now."""
+
+    config: Config
+    store: Store
+    search: Asking
+    indexer: Indexing
+    playback: Playback
+    accounts: Accounts
+    local_token: str = ""
+    sync: Callable[[], Awaitable[None]] | None = None

@@ -1,0 +1,76 @@
+"""Every URL, on one screen, and how the application is put together."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Any
+
+from aiohttp import web
+
+from webui import api, assets, gate, media, pages, security
+from webui.gate import Access
+from webui.parts import Parts
+from webui.visit import Visit, house
+
+Answer = Callable[[Visit], Coroutine[Any, Any, web.StreamResponse]]
+
+ROUTES: tuple[tuple[str, str, Answer, Access], ...] = (
+    ("GET", "/", pages.search, Access.VIEWER),
+    ("GET", "/moment/{moment}", pages.moment, Access.VIEWER),
+    ("GET", "/item/{item}", pages.item, Access.VIEWER),
+    ("GET", "/titles", pages.titles, Access.VIEWER),
+    ("GET", "/go/{moment}", pages.go, Access.VIEWER),
+    ("GET", "/help", pages.help_, Access.VIEWER),
+    ("GET", "/banner", pages.banner, Access.VIEWER),
+    ("GET", "/status", pages.status, Access.VIEWER),
+    ("POST", "/status/scan", pages.scan, Access.OWNER),
+    ("POST", "/status/retry", pages.retry, Access.OWNER),
+    ("POST", "/status/pause", pages.pause, Access.OWNER),
+    ("POST", "/status/resume", pages.resume, Access.OWNER),
+    ("GET", "/login", pages.login, Access.ANYONE),
+    ("POST", "/login", pages.sign_in, Access.ANYONE),
+    ("POST", "/logout", pages.sign_out, Access.ANYONE),
+    ("GET", "/still/{moment}.jpg", media.still, Access.VIEWER),
+    ("GET", "/media/{file}", media.media, Access.VIEWER),
+    ("GET", "/clip/{moment}.mp4", media.clip, Access.VIEWER),
+    ("GET", "/static/{version}/{name}", media.asset, Access.ANYONE),
+    ("GET", "/favicon.ico", media.favicon, Access.ANYONE),
+    ("GET", "/manifest.webmanifest", media.manifest, Access.ANYONE),
+    ("GET", "/api/1/search", api.search, Access.VIEWER),
+    ("GET", "/api/1/search/semantic", api.semantic, Access.VIEWER),
+    ("GET", "/api/1/items/{item}", api.item, Access.VIEWER),
+    ("GET", "/api/1/files/{file}/scenes", api.scenes, Access.VIEWER),
+    ("GET", "/api/1/status", api.status, Access.VIEWER),
+    ("POST", "/api/1/scan", api.scan, Access.OWNER),
+    ("POST", "/api/1/retry", api.retry, Access.OWNER),
+    ("GET", "/api/1/health", api.health, Access.ANYONE),
+    ("GET", "/api/1/openapi.json", api.description, Access.ANYONE),
+    ("GET", "/api/{rest:.*}", api.nothing, Access.ANYONE),
+    ("GET", "/{rest:.*}", pages.nothing, Access.ANYONE),
+)
+
+LARGEST_BODY = 64 * 1024  # bytes; nothing is uploaded yet
+
+
+def build(parts: Parts) -> web.Application:
+    """Return the web application. Templates and static files are read when it starts."""
+    app = web.Application(middlewares=[gate.explain], client_max_size=LARGEST_BODY)
+    base = parts.config.web.base_path
+    # Some proxies take the base path off, some leave it on: both reach us.
+    for prefix in dict.fromkeys((base, "")):
+        for method, path, handler, access in ROUTES:
+            app.router.add_route(method, prefix + path, gate.admit(handler, access))
+            if method == "GET":
+                app.router.add_route("HEAD", prefix + path, gate.admit(handler, access))
+    said = security.headers(parts.config)
+
+    async def add_headers(_: web.Request, response: web.StreamResponse) -> None:
+        response.headers.update(said)
+
+    async def furnish(app: web.Application) -> AsyncIterator[None]:
+        found = await asyncio.to_thread(assets.load)
+        app[gate.HOUSE] = await asyncio.to_thread(house, parts, found)
+        yield
+
+    app.on_response_prepare.append(add_headers)
+    app.cleanup_ctx.append(furnish)
+    return app

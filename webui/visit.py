@@ -1,0 +1,206 @@
+"""One request on its way through the pages: who asks, and how an answer is drawn.
+
+Handlers take a Visit and return a response, so that none of them touches headers, cookies or the
+template engine.
+"""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from http import HTTPStatus
+
+import jinja2
+import msgspec
+from aiohttp import web
+
+from companion.model import Viewer
+from webui import security
+from webui.assets import Assets
+from webui.links import Links
+from webui.parts import Parts
+from webui.problems import Problem, bad_parameter
+
+PRIVATE = "private, no-cache"
+COMPRESS_FROM = 1_000  # bytes; below, compressing costs more than it saves
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class House:
+    """What all visits share: the parts, the templates, the configured doors."""
+
+    parts: Parts
+    assets: Assets
+    links: Links
+    templates: jinja2.Environment
+    trusted: tuple[security.Network, ...]
+    patience: security.Patience
+
+
+def house(parts: Parts, assets: Assets) -> House:
+    """Compile every template and return the house. Blocks some 100 ms.
+
+    Raises ValueError if a trusted proxy of the configuration is no address or network.
+    """
+    links = Links(parts.config.web.base_path, assets.version)
+    templates = jinja2.Environment(
+        loader=jinja2.DictLoader(dict(assets.templates)),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    templates.globals["links"] = links
+    templates.filters["utc"] = _utc
+    for name in assets.templates:
+        templates.get_template(name)
+    return House(
+        parts=parts,
+        assets=assets,
+        links=links,
+        templates=templates,
+        trusted=security.networks(parts.config.web.trusted_proxies),
+        patience=security.Patience(),
+    )
+
+
+def _utc(unix_ms: int) -> str:
+    return datetime.fromtimestamp(unix_ms / 1000, UTC).isoformat(" ", "minutes")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Visit:
+    """asker: who asks, from where; viewer: what they may see, None when nobody has signed in;
+    cookie: the secret that forms are bound to."""
+
+    request: web.Request
+    house: House
+    asker: security.Caller
+    viewer_or_none: Viewer | None
+    cookie: str
+    new_cookies: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def parts(self) -> Parts:
+        return self.house.parts
+
+    @property
+    def links(self) -> Links:
+        return self.house.links
+
+    @property
+    def viewer(self) -> Viewer:
+        assert self.viewer_or_none is not None, "the gate lets nobody in without a viewer"
+        return self.viewer_or_none
+
+    @property
+    def wants_part(self) -> bool:
+        """htmx asks for the part of a page that changes, except when it restores a page."""
+        said = self.request.headers
+        return "HX-Request" in said and "HX-History-Restore-Request" not in said
+
+    def name(self, key: str) -> str:
+        """Return a part of the address."""
+        return self.request.match_info[key]
+
+    def text(self, key: str, *, longest: int = 500) -> str:
+        """Return a parameter without what cannot be shown; "" without it."""
+        value = self.request.query.get(key, "")
+        if len(value) > longest:
+            raise bad_parameter(key, f"at most {longest} characters")
+        return "".join(letter for letter in value if letter.isprintable()).strip()
+
+    def number(self, key: str, default: float, *, low: float, high: float) -> float:
+        """Return a parameter that is a number within [low, high]."""
+        value = self.request.query.get(key, "")
+        if not value:
+            return default
+        try:
+            found = float(value)
+        except ValueError:
+            found = float("nan")
+        if not low <= found <= high:
+            raise bad_parameter(key, f"a number from {low:g} to {high:g}, not {value[:40]!r}")
+        return found
+
+    def whole(self, key: str, default: int, *, low: int, high: int) -> int:
+        """Return a parameter that is a whole number within [low, high]."""
+        found = self.number(key, default, low=low, high=high)
+        if found != int(found):
+            raise bad_parameter(key, "a whole number")
+        return int(found)
+
+    # --- answers -----------------------------------------------------------------------------
+
+    def page(
+        self,
+        template: str,
+        *,
+        status: int = HTTPStatus.OK,
+        part: str | None = None,
+        **context: object,
+    ) -> web.Response:
+        """Draw a page, or its `part` (another template) when htmx asks for that."""
+        name = part if part is not None and self.wants_part else template
+        text = self.house.templates.get_template(name).render(
+            visit=self, viewer=self.viewer_or_none, **context
+        )
+        response = web.Response(text=text, status=status, content_type="text/html", charset="utf-8")
+        response.headers["Cache-Control"] = PRIVATE
+        response.headers["Vary"] = "HX-Request, HX-History-Restore-Request, Cookie"
+        if len(text) > COMPRESS_FROM:
+            response.enable_compression()
+        return self.finished(response)
+
+    def json(self, value: object, *, status: int = HTTPStatus.OK) -> web.Response:
+        response = web.Response(
+            body=msgspec.json.encode(value), status=status, content_type="application/json"
+        )
+        response.headers["Cache-Control"] = PRIVATE
+        return self.finished(response)
+
+    def problem(self, problem: Problem) -> web.Response:
+        """Draw a problem the way that was asked for: JSON to programs, a page to people."""
+        if self.request.path.removeprefix(self.links.base).startswith("/api/"):
+            response = self.json({"error": problem.text}, status=problem.status)
+        else:
+            response = self.page(
+                "error.html", part="_error.html", status=problem.status, problem=problem
+            )
+        if problem.retry_s:
+            response.headers["Retry-After"] = str(problem.retry_s)
+        return response
+
+    def go(self, address: str, *, status: int = HTTPStatus.SEE_OTHER) -> web.Response:
+        """Send the browser to one of our own addresses."""
+        response = web.Response(status=status, headers={"Location": address})
+        if self.wants_part:
+            response = web.Response(headers={"HX-Redirect": address})
+        response.headers["Cache-Control"] = "no-store"
+        return self.finished(response)
+
+    def form_token(self) -> str:
+        """Return the hidden token of a form. Templates call it."""
+        self.new_cookies.setdefault(security.FORM_COOKIE, self.cookie)
+        return security.form_token(self.cookie)
+
+    def set_cookie(self, response: web.StreamResponse, name: str, value: str, days: int) -> None:
+        """Set one of our cookies, or take it away if the value is empty."""
+        secure = self.asker.scheme == "https"
+        path = f"{self.links.base}/"
+        if not value:
+            response.del_cookie(name, path=path, httponly=True, samesite="Lax", secure=secure)
+            return
+        response.set_cookie(
+            name,
+            value,
+            path=path,
+            httponly=True,
+            samesite="Lax",
+            secure=secure,
+            max_age=days * 86_400,
+        )
+
+    def finished(self, response: web.Response) -> web.Response:
+        for name, value in self.new_cookies.items():
+            self.set_cookie(response, name, value, days=self.parts.config.web.session_days)
+        return response
