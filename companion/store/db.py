@@ -14,12 +14,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from functools import lru_cache
 from importlib import resources
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar, cast
 
 import apsw
-import sqlite_vec
 
 from companion.errors import QueryInterrupted, StoreClosed, StoreDamaged, StoreTooNew
 
@@ -46,6 +47,15 @@ def migrations() -> list[str]:
     return [(folder / name).read_text(encoding="utf-8") for name in names]
 
 
+@lru_cache(maxsize=1)
+def extension() -> str:
+    """Return where sqlite-vec's library lies. Its package is not imported: it would load numpy."""
+    package = find_spec("sqlite_vec")
+    assert package is not None
+    assert package.origin is not None
+    return os.fspath(Path(package.origin).with_name("vec0"))
+
+
 def connect(path: Path, *, readonly: bool = False) -> apsw.Connection:
     """Open one connection with sqlite-vec loaded. Blocks. Raises apsw.Error."""
     flags = (
@@ -56,7 +66,7 @@ def connect(path: Path, *, readonly: bool = False) -> apsw.Connection:
     connection = apsw.Connection(os.fspath(path), flags=flags)
     connection.set_busy_timeout(BUSY_TIMEOUT_MS)
     connection.enable_load_extension(True)
-    connection.load_extension(sqlite_vec.loadable_path())
+    connection.load_extension(extension())
     connection.enable_load_extension(False)
     connection.execute(f"pragma cache_size = -{CACHE_KIB}")
     connection.execute("pragma temp_store = memory")
