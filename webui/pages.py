@@ -6,7 +6,7 @@ from aiohttp import web
 
 from companion.errors import QueryError
 from companion.model import Answer
-from webui import contexts, film, lookup, security
+from webui import contexts, film, lookup, progress, security, titles as shelf
 from webui.problems import Problem, not_found
 from webui.visit import Visit
 
@@ -32,7 +32,7 @@ async def search(visit: Visit) -> web.StreamResponse:
         query="",
         found=None,
         examples=await parts.search.examples(visit.viewer),
-        newest=await parts.store.read(film.newest, visit.viewer, visit.links, NEWEST),
+        newest=await parts.store.read(shelf.newest, visit.viewer, visit.links, NEWEST),
         banner="" if visit.wants_part else await _banner(visit),
     )
 
@@ -46,7 +46,7 @@ async def _ask(visit: Visit, query: str) -> Answer:
 
 
 async def _banner(visit: Visit) -> str:
-    return contexts.banner(await visit.parts.indexer.status(visit.viewer))
+    return progress.banner(await visit.parts.indexer.status(visit.viewer))
 
 
 async def banner(visit: Visit) -> web.StreamResponse:
@@ -74,7 +74,7 @@ async def item(visit: Visit) -> web.StreamResponse:
 
 async def titles(visit: Visit) -> web.StreamResponse:
     page = await visit.parts.store.read(
-        film.titles_page,
+        shelf.titles_page,
         visit.viewer,
         visit.links,
         chosen=visit.text("library"),
@@ -93,8 +93,8 @@ async def help_(visit: Visit) -> web.StreamResponse:
 async def status(visit: Visit) -> web.StreamResponse:
     """What is searchable and what is being done. Asked for by htmx, nothing if nothing changed."""
     found = await visit.parts.indexer.status(visit.viewer)
-    work = contexts.work(found, visit.links, owner=visit.viewer.owner)
-    seen = contexts.fingerprint(work)
+    work = progress.work(found, visit.links, owner=visit.viewer.owner)
+    seen = progress.fingerprint(work)
     if visit.wants_part and visit.text("seen") == seen:
         return web.Response(status=HTTPStatus.NO_CONTENT)
     return visit.page("status.html", part="_status.html", work=work, seen=seen)
