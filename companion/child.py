@@ -56,6 +56,8 @@ LEAVE_LIMIT_S = 2.0  # after standard input was closed, before the kill
 ONE_SHOTS = 2  # beside a scan
 LAST_WORDS = 12  # lines of standard error that are kept for the reason of a crash
 
+KILLED = "the scanner was killed from outside (SIGKILL), perhaps for want of memory"
+
 COMMAND = (sys.executable, "-m", "scanners.child")
 
 
@@ -196,6 +198,8 @@ class Child:
         code = self._process.returncode
         if code is None:
             return "closed its output and hangs"
+        if code == -signal.SIGKILL:
+            return KILLED
         if code < 0:
             return f"the scanner crashed ({signal.Signals(-code).name})"
         last = self._last_words[-1] if self._last_words else "no reason given"

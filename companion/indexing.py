@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 import apsw
 
 from companion import commits, stages
-from companion.child import Children
+from companion.child import KILLED, Children
 from companion.config import Config
 from companion.errors import MediaMissing, ScanFailed
 from companion.findings import Pass
@@ -153,6 +153,8 @@ class Indexer:
     async def run(self) -> None:
         """Work until cancelled."""
         await self.store.write(jobs.release_all_running)
+        # that a scanner was killed says little about the film: a new start tries again
+        await self.store.write(findings.forget_failures, KILLED)
         while True:
             self._wake.clear()
             await self.plan()

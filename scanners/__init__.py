@@ -1,1 +1,4 @@
-"""One file per stage, and the child process they run in. The daemon imports only `base`, `scenes` and `models`."""
+"""One file per stage, and the child process they run in.
+
+The daemon imports only the light modules: `base`, `scenes`, `models`, `fetch`.
+"""

@@ -206,6 +206,11 @@ def keep_failure(connection: apsw.Connection, result: StageResult) -> None:
     keep_result(connection, result)
 
 
+def forget_failures(connection: apsw.Connection, reason: str) -> None:
+    """Let stages that failed for this reason be tried again."""
+    connection.execute("delete from stage_results where state = 'failed' and reason = ?", (reason,))
+
+
 def results_of_file(connection: apsw.Connection, file_id: int) -> dict[str, StageResult]:
     rows = connection.execute(f"select {_RESULT} from stage_results where file_id = ?", (file_id,))
     return {row[1]: _result(row) for row in rows}
