@@ -181,7 +181,12 @@ class Store:
         self._demand_open()
         future: Future[object] = Future()
         self._work.put((lambda connection: function(connection, *args, **kwargs), future))
-        return cast(T, await asyncio.shield(asyncio.wrap_future(future)))
+        answer = asyncio.wrap_future(future)
+        try:
+            return cast(T, await asyncio.shield(answer))
+        except asyncio.CancelledError:
+            answer.add_done_callback(_unheard)
+            raise
 
     async def read(
         self,
@@ -211,7 +216,6 @@ class Store:
         """Finish the writes that were asked for, stop the reads, close every connection."""
         if not self._closing.is_set():
             self._closing.set()
-            self._work.put(_STOP)
             for _ in range(READ_THREADS):
                 self._questions.put(_STOP)
         await asyncio.get_running_loop().run_in_executor(None, self._join)
@@ -253,8 +257,12 @@ class Store:
         self._threads.append(thread)
 
     def _join(self) -> None:
-        for thread in self._threads:
+        """Readers first: only a writer that closes last takes the write-ahead log with it."""
+        writer, *readers = self._threads
+        for thread in readers:
             thread.join()
+        self._work.put(_STOP)
+        writer.join()
 
     def _write_loop(self, connection: apsw.Connection) -> None:
         while (task := self._work.get()) is not _STOP:
@@ -287,6 +295,12 @@ class Store:
             else:
                 question.answer.set_result(result)
         connection.close()
+
+
+def _unheard(answer: asyncio.Future[object]) -> None:
+    """Tell of a write that failed when nobody waited for it any more."""
+    if not answer.cancelled() and (error := answer.exception()) is not None:
+        log.warning("a write failed after its caller was cancelled: %r", error)
 
 
 @contextlib.contextmanager
