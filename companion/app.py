@@ -34,6 +34,7 @@ from companion.store.db import Store
 from companion.sync import Sync
 from companion.watch import Watch
 from companion.weights import Weights
+from scanners import models
 from webui import routes, security
 from webui.parts import Parts
 
@@ -115,11 +116,10 @@ class App:
             ("indexing", self.indexer.run),
             ("first look", self.sync.run_once),
             ("backups", self._back_up),
+            ("models", self.weights.run),
         ]
         if self.config.sync.watch:
             parts.append(("watch", self.watch.run))
-        if self.config.models.get:
-            parts.append(("models", self.weights.run))
         return parts
 
     async def _listen(self) -> tuple[str, str]:
@@ -155,7 +155,8 @@ class App:
     async def _back_up(self) -> None:
         """Take a backup a day, also after days of being switched off."""
         while True:
-            await asyncio.sleep(max(0.0, backups.due_in_s(self.config, time.time())))
+            due_in_s = await asyncio.to_thread(backups.due_in_s, self.config, time.time())
+            await asyncio.sleep(max(0.0, due_in_s))
             await asyncio.to_thread(backups.take, self.config)
             await asyncio.to_thread(backups.prune, self.config)
 
@@ -190,8 +191,10 @@ async def opened(
 
     alone: own the folder; otherwise only look, also while another command owns it. add: a folder
     that becomes a library unless it lies in one.
-    Raises DataFolderBusy, StoreDamaged, StoreTooNew, or MediaMissing if `add` is no folder.
+    Raises ConfigError if no such models are known, DataFolderBusy, StoreDamaged, StoreTooNew, or
+    MediaMissing if `add` is no folder.
     """
+    models.roles(config.models.profile, config.models.roles)
     await asyncio.to_thread(disk.refuse_network, config.data_dir)
     async with AsyncExitStack() as stack:
         owned = await asyncio.to_thread(_own, config.data_dir, alone=alone)

@@ -11,7 +11,7 @@ import typer
 from rich.text import Text
 
 from companion import __version__, local, lock, terminal, trial, upkeep
-from companion.app import Listening, opened, stopped_by_signals
+from companion.app import Listening, Part, opened, stopped_by_signals
 from companion.arguments import AsJson, ConfigFile, DataDir, err, group, out, print_json
 from companion.config import Config
 from companion.errors import CompanionError, ConfigError
@@ -52,12 +52,18 @@ def serve(
     port: Port = None,
     folder: Annotated[
         list[Path] | None,
-        typer.Option(help="A folder of videos, instead of those in heimdex.toml. Repeatable."),
+        typer.Option(
+            metavar="<path>",
+            help="A folder of videos, instead of those in heimdex.toml. Repeatable.",
+        ),
     ] = None,
     config: ConfigFile = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Index the libraries and serve the page, until Ctrl-C or SIGTERM (both end with status 0)."""
+    """Index the libraries and serve the page.
+
+    Ctrl-C and SIGTERM stop it within three seconds; both end with status 0.
+    """
     changes = _changes(host, port) | ({"library.folders": folder} if folder else {})
     _serve(Trial(config=load(data_dir=data_dir, file=config, changes=changes), demo=None))
 
@@ -72,7 +78,10 @@ def try_(
     config: ConfigFile = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Serve one folder, or the demo library, with a data folder of its own."""
+    """Try it with a folder or a demo library.
+
+    What is tried has a data folder of its own, so it never mixes with another library.
+    """
     changes = _changes(host, port)
     _serve(trial.prepare(folder, data_dir=data_dir, file=config, changes=changes))
 
@@ -90,9 +99,9 @@ def scan(
     config: ConfigFile = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Index a folder or a video and leave: status 0 if all went well, 1 if something did not.
+    """Index a folder or a video and leave.
 
-    A folder outside every library becomes one. Beside a running daemon it is the daemon that
+    Status 0 if all went well, 1 if something did not. A folder outside every library becomes one. Beside a running daemon it is the daemon that
     scans, at once and outside of every window.
     """
     settings = load(data_dir=data_dir, file=config)
@@ -120,7 +129,10 @@ async def _scan(config: Config, path: Path) -> local.Outcome:
 
 @app.command()
 def sync(config: ConfigFile = None, data_dir: DataDir = None) -> None:
-    """Look through every library for new, moved and removed files."""
+    """Look through every library for changes.
+
+    New, moved and removed files are noticed; what is new waits for its turn to be scanned.
+    """
     settings = load(data_dir=data_dir, file=config)
     daemon = lock.running(settings.data_dir)
     if daemon is not None:
@@ -163,7 +175,7 @@ def show(
     config: ConfigFile = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Show the scenes of a video; with --json, its scene record."""
+    """Show the scenes and lines of a video."""
     settings = load(data_dir=data_dir, file=config)
     daemon = lock.running(settings.data_dir)
     if daemon is not None:
@@ -196,7 +208,7 @@ async def _serving(tried: Trial) -> None:
     with stopped_by_signals(stop):
         async with opened(tried.config) as parts:
             progress = partial(terminal.show_progress, err, parts.indexer)
-            also = [("progress", progress), *trial.parts(tried, parts)]
+            also: list[tuple[str, Part]] = [("progress", progress), *trial.parts(tried, parts)]
             await parts.serve(stop, _ready, also)
 
 

@@ -24,6 +24,7 @@ from webui import records
 from webui.words import printable
 
 ASK_AGAIN_S = 0.5
+NOTHING_ELSE = "only what was asked for is scanned"
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +160,7 @@ def scan_beside(config: Config, remote: Remote, path: Path, *, wait: bool) -> Ou
 
 async def _ask_for(app: App, path: bytes) -> list[File]:
     """Raise the jobs of the files at or below path, hold back all others; return those files."""
-    app.indexer.set_window(False, "only what was asked for is scanned")
+    app.indexer.set_window(False, NOTHING_ELSE)
     files = await app.store.read(library.live_files)
     wanted = [file for file in files if any(_within(one, path) for one in file.paths)]
     await app.indexer.plan()
@@ -182,7 +183,8 @@ async def _outcome(app: App, path: bytes, wanted: Sequence[File], *, stopped: bo
     if stopped:
         unfinished = ("stopped before everything was indexed; run it again to go on",)
     elif missing:
-        unfinished = status.holds or (f"{len(missing)} files are not complete",)
+        holds = tuple(hold for hold in status.holds if NOTHING_ELSE not in hold)
+        unfinished = holds or (f"{len(missing)} files are not complete",)
     return Outcome(files=len(wanted), failures=failures, unfinished=unfinished)
 
 

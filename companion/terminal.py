@@ -22,7 +22,7 @@ from companion.model import IndexingStatus
 from companion.timecode import clock, ms_from_seconds
 from scanners import models
 from webui import records
-from webui.contexts import PASSES
+from webui.progress import PASSES
 
 REFRESH_S = 0.5
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
@@ -166,7 +166,7 @@ def print_models(console: Console, folder: Path, used: Container[str]) -> None:
     for heading in ("model", "for", "MB", "licence", "here", "used"):
         table.add_column(heading, justify="right" if heading == "MB" else "left")
     for name, row in models.MODELS.items():
-        here = "yes" if models.present(folder, name) or not models.missing(folder, name) else "no"
+        here = "as you bring it" if row.given else _here(folder, name)
         table.add_row(
             name,
             row.role,
@@ -176,6 +176,10 @@ def print_models(console: Console, folder: Path, used: Container[str]) -> None:
             "yes" if name in used else "",
         )
     console.print(table)
+
+
+def _here(folder: Path, name: str) -> str:
+    return "no" if models.missing(folder, name) else "yes"
 
 
 @contextmanager

@@ -36,7 +36,10 @@ Names = Annotated[
 
 @models.command("list")
 def list_models(to: Folder = None, config: ConfigFile = None, data_dir: DataDir = None) -> None:
-    """List every model: what it is for, its size and licence, and whether it is here."""
+    """List every model.
+
+    What it is for, its size and licence, whether its files are here, and whether it is used.
+    """
     settings = load(data_dir=data_dir, file=config)
     used = table.roles(settings.models.profile, settings.models.roles)
     terminal.print_models(out, to or settings.models_folder, set(used.values()))
@@ -59,7 +62,7 @@ def get_models(
 def verify_models(
     names: Names = None, to: Folder = None, config: ConfigFile = None, data_dir: DataDir = None
 ) -> None:
-    """Read every byte of the model files and compare it with what it must be."""
+    """Check every byte of the model files."""
     settings = load(data_dir=data_dir, file=config)
     for name in _names(settings, names):
         table.verify(to or settings.models_folder, name)
@@ -75,14 +78,14 @@ def _names(config: Config, names: list[str] | None) -> list[str]:
 
 @sidecars.command("import")
 def import_sidecars(config: ConfigFile = None, data_dir: DataDir = None) -> None:
-    """Rebuild the database from the sidecars of every library."""
+    """Rebuild the database from the sidecars."""
     rebuilt, without = asyncio.run(local.import_sidecars(load(data_dir=data_dir, file=config)))
     out.print(f"{rebuilt} files rebuilt, {without} without a sidecar that can be used")
 
 
 @sidecars.command("sweep")
 def sweep_sidecars(config: ConfigFile = None, data_dir: DataDir = None) -> None:
-    """Remove the sidecars whose film is no longer beside them."""
+    """Remove the sidecars of films that left."""
     removed = asyncio.run(local.sweep_sidecars(load(data_dir=data_dir, file=config)))
     out.print(f"{removed} sidecars removed")
 
@@ -92,7 +95,10 @@ def sweep_sidecars(config: ConfigFile = None, data_dir: DataDir = None) -> None:
 
 @app.command()
 def doctor(as_json: AsJson = False, config: ConfigFile = None, data_dir: DataDir = None) -> None:
-    """Look at everything this installation stands on; status 1 if something must be done."""
+    """Look at what this installation stands on.
+
+    Status 1 if something must be done; each line says what.
+    """
     findings = examine(load(data_dir=data_dir, file=config))
     if as_json:
         print_json([msgspec.to_builtins(finding) for finding in findings])
@@ -107,7 +113,7 @@ def backup(
     config: ConfigFile = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Copy the database, also while the daemon runs."""
+    """Copy the database, also while it is used."""
     made = backups.take(load(data_dir=data_dir, file=config), to)
     out.print(Text(f"{made}"), soft_wrap=True)
 
@@ -118,7 +124,10 @@ def restore(
     config: ConfigFile = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Put a backup in place of the database, which is moved aside. The daemon must not run."""
+    """Put a backup in place of the database.
+
+    The present database is moved aside, never overwritten. The daemon must not run.
+    """
     settings = load(data_dir=data_dir, file=config)
     with lock.take(settings.data_dir):
         aside = backups.restore(settings, backup)
@@ -129,13 +138,19 @@ def restore(
 
 @app.command()
 def demo(folder: Annotated[Path, typer.Argument(help="Where to put it.")]) -> None:
-    """Assemble the demo library: real films and real speech that may be shared."""
+    """Assemble the demo library in a folder.
+
+    Real films and real speech that may be shared; its README states the rights.
+    """
     raise typer.Exit(trial.assemble(folder))
 
 
 @app.command()
 def health(data_dir: DataDir = None) -> None:
-    """Say whether the daemon is down, alive, ready or degraded; status 0 if searching works."""
+    """Say how the running daemon is.
+
+    down, alive, ready or degraded; status 0 if searching works.
+    """
     answer = health_of.ask(load(data_dir=data_dir).data_dir)
     for line in (answer.state, *answer.reasons):
         out.print(Text(line))
@@ -144,7 +159,10 @@ def health(data_dir: DataDir = None) -> None:
 
 @app.command()
 def password(config: ConfigFile = None, data_dir: DataDir = None) -> None:
-    """Give the owner a new password, print it once, and end every session."""
+    """Make a new password for the owner.
+
+    It is printed once, and every session of the owner ends.
+    """
     settings, fresh = load(data_dir=data_dir, file=config), new_password()
 
     async def change() -> None:

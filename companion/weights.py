@@ -62,6 +62,7 @@ class Weights:
         for _ in range(LOOKS_BETWEEN):
             await asyncio.sleep(LOOK_AGAIN_S)
             if not await asyncio.to_thread(self.missing):
+                self.complaint = ""
                 self._on_change()
                 return
 
@@ -69,6 +70,9 @@ class Weights:
         """Return True if something is still missing."""
         self.complaint = ""
         for name in await asyncio.to_thread(self.missing):
+            if not self._config.models.get:
+                self.complaint = f"The model {name} is missing: run `heimdex models get`."
+                return True
             await self._bring(name)
             if self.complaint:
                 return True

@@ -25,6 +25,10 @@ settings.register_profile("search", settings.get_profile("tests"), derandomize=F
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "tests"))
 
 OURS = ["companion", "connectors", "scanners", "webui"]
+MAY_BLOCK_SHORTLY = [
+    # The scheduler asks once, when it is made, for the name of the local time zone.
+    ("tzlocal/unix.py", "_get_localzone"),
+]
 MAY_BLOCK = [
     # A process is started with its pipes once per child; the loop has no other way to do it.
     ("os.stat", "asyncio/base_events.py", "subprocess_exec"),
@@ -41,8 +45,11 @@ def no_blocking_calls(request: pytest.FixtureRequest) -> Iterator[None]:
         yield
         return
     with blockbuster_ctx(scanned_modules=OURS) as blockbuster:
-        for function, file, where in MAY_BLOCK:
-            blockbuster.functions[function].can_block_in(file, where)
+        for name, file, where in MAY_BLOCK:
+            blockbuster.functions[name].can_block_in(file, where)
+        for file, where in MAY_BLOCK_SHORTLY:
+            for function in blockbuster.functions.values():
+                function.can_block_in(file, where)
         yield
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from companion import weights as module
-from companion.config import Config, Features
+from companion.config import Config, Features, Models
 from companion.errors import ModelMissing
 from companion.weights import Weights
 from scanners import models
@@ -71,6 +71,16 @@ async def test_a_refusal_is_a_note_with_what_to_do(config: Config, shop: Shop) -
     assert weights.notes() == (
         "model whisper-base could not be brought: no network `heimdex models get` says more.",
     )
+
+
+async def test_nothing_is_downloaded_when_that_is_switched_off_but_it_is_told(
+    config: Config, shop: Shop
+) -> None:
+    quiet = replace(config, models=Models(get=False))
+    weights = Weights(quiet, lambda: None)
+    await weights.bring_all()
+    assert shop.asked == []
+    assert weights.notes() == ("The model whisper-base is missing: run `heimdex models get`.",)
 
 
 async def test_files_that_somebody_brings_by_hand_end_the_waiting(

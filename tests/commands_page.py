@@ -1,0 +1,45 @@
+"""Writes companion/commands.md from the help of every command: `python -m tests.commands_page`."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import typer
+
+from companion.cli import app
+
+PAGE = Path(__file__).parent.parent / "companion" / "commands.md"
+HEAD = """\
+# Commands
+
+Written by `python -m tests.commands_page` from what `--help` says; a test keeps it fresh.
+"""
+WIDTH = 88
+
+
+def commands() -> Iterator[tuple[str, click.Command]]:
+    """Give every command with its full name, groups before what is in them."""
+    yield from _below("heimdex", typer.main.get_command(app))
+
+
+def _below(name: str, command: click.Command) -> Iterator[tuple[str, click.Command]]:
+    yield name, command
+    for child, below in getattr(command, "commands", {}).items():
+        yield from _below(f"{name} {child}", below)
+
+
+def help_of(name: str, command: click.Command) -> str:
+    context = click.Context(
+        command, info_name=name, terminal_width=WIDTH, help_option_names=["-h", "--help"]
+    )
+    text = command.get_help(context)
+    return "\n".join(line.rstrip() for line in text.splitlines())
+
+
+def page() -> str:
+    parts = [f"## {name}\n\n```\n{help_of(name, command)}\n```\n" for name, command in commands()]
+    return "\n".join([HEAD, *parts])
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
