@@ -5,7 +5,7 @@ Quotes and what is left out look at what is said and at titles: `"home alone" au
 in the film of that name. Functions of a connection.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 import apsw
@@ -32,8 +32,14 @@ class Bounds:
     quoted: frozenset[int] = frozenset()
     refused: frozenset[int] = frozenset()
 
-    def accept(self, scene_id: int, file_id: int) -> bool:
-        """True if a scene of a file may be found."""
+    @property
+    def accept(self) -> Callable[[int, int], bool] | None:
+        """Whether a scene (its id) of a file (its id) may be found; None if every one may."""
+        if not self.hidden and not self.refused and self.allowed is None:
+            return None
+        return self._accept
+
+    def _accept(self, scene_id: int, file_id: int) -> bool:
         return (
             file_id not in self.hidden
             and scene_id not in self.refused

@@ -3,9 +3,13 @@
 Pure functions. The constants are measured; README.md in this folder shows how and with what.
 """
 
+import heapq
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from companion.store.folding import Run
 
 STRONG = 0.5
 """The floor: below it a moment is only a guess."""
@@ -93,13 +97,15 @@ class TitleAnswer:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Said:
     """Words and titles. scores: scene id -> 0..1. files: scene id -> file id. titles: file id ->
-    share of the query that is in its title. quoted: scenes that say an exact quote."""
+    share of the query that is in its title. quoted: scenes that say an exact quote. telling: the
+    words of the query that count, to be marked."""
 
     scores: Mapping[int, float] = field(default_factory=dict)
     files: Mapping[int, int] = field(default_factory=dict)
     titles: Mapping[int, float] = field(default_factory=dict)
     quoted: Collection[int] = ()
     answers: Sequence[TitleAnswer] = ()
+    telling: Sequence[Run] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,8 +125,7 @@ NOTHING_NEAR = Near()
 # --- joining -------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Evidence:
+class Evidence(NamedTuple):
     """What the legs say of one scene, each 0..1; 0 where a leg found nothing. quote: an exact
     quote is said in it. answer: the title of its film is what was asked for."""
 
@@ -146,32 +151,32 @@ class Candidate:
         return self.score >= STRONG
 
 
-def fuse(said: Said, near: Near, weights: Weights) -> list[Candidate]:
-    """Join the legs into one list, best first; equals in the order of the library."""
+def fuse(said: Said, near: Near, weights: Weights, *, limit: int) -> list[Candidate]:
+    """Join the legs into one list of at most `limit`, best first; equals in a fixed order."""
     read = calibration(near.model)
+    meanings = {scene_id: read(cosine) for scene_id, cosine in near.cosines.items()}
     answers = {answer.scene_id: answer for answer in said.answers}
+    files = {**near.files, **said.files, **{each.scene_id: each.file_id for each in said.answers}}
     found = []
-    for scene_id in {*said.scores, *near.cosines, *answers}:
-        answer = answers.get(scene_id)
-        file_id = answer.file_id if answer else _file(scene_id, said, near)
-        cosine = near.cosines.get(scene_id)
+    for scene_id in {*said.scores, *meanings, *answers}:
         evidence = Evidence(
-            words=said.scores.get(scene_id, 0.0),
-            meaning=0.0 if cosine is None else read(cosine),
-            title=said.titles.get(file_id, 0.0),
-            quote=scene_id in said.quoted,
-            answer=answer is not None,
+            said.scores.get(scene_id, 0.0),
+            meanings.get(scene_id, 0.0),
+            said.titles.get(files[scene_id], 0.0),
+            scene_id in said.quoted,
+            scene_id in answers,
         )
-        found.append(
-            Candidate(
-                scene_id=scene_id,
-                file_id=file_id,
-                score=score(evidence, weights),
-                evidence=evidence,
-                item_id=answer.item_id if answer else None,
-            )
+        found.append((-score(evidence, weights), files[scene_id], scene_id, evidence))
+    return [
+        Candidate(
+            scene_id=scene_id,
+            file_id=file_id,
+            score=-negative,
+            evidence=evidence,
+            item_id=answers[scene_id].item_id if evidence.answer else None,
         )
-    return sorted(found, key=lambda each: (-each.score, each.file_id, each.scene_id))
+        for negative, file_id, scene_id, evidence in heapq.nsmallest(limit, found)
+    ]
 
 
 def spread(candidates: Sequence[Candidate], limit: int) -> list[Candidate]:
@@ -189,30 +194,20 @@ def spread(candidates: Sequence[Candidate], limit: int) -> list[Candidate]:
 
 def score(evidence: Evidence, weights: Weights) -> float:
     """Return the score of a scene, 0..1: the weighted mean of the kinds of evidence that were
-    looked for (as yet only text), with quote and title on top."""
-    mean = weighted({"text": text_score(evidence)}, {"text": weights.text})
-    lifted = raised(raised(mean, QUOTE * evidence.quote), TITLE * evidence.title)
+    looked for, with quote and title on top.
+
+    As yet only text is looked for, so its weight decides nothing but whether it counts at all.
+    """
+    text = text_score(evidence.words, evidence.meaning) if weights.text > 0 else 0.0
+    lifted = raised(raised(text, QUOTE * evidence.quote), TITLE * evidence.title)
     return max(lifted, TITLE_ANSWER * evidence.title) if evidence.answer else lifted
 
 
-def text_score(evidence: Evidence) -> float:
+def text_score(words: float, meaning: float) -> float:
     """Join what words and meaning say: the better one, raised a little by the other."""
-    other, better = sorted((evidence.words, evidence.meaning))
-    return raised(better, SECOND * other)
-
-
-def weighted(scores: Mapping[str, float], weights: Mapping[str, float]) -> float:
-    """Return the weighted mean, 0 if nothing has a weight."""
-    total = sum(weights[name] for name in scores)
-    if total <= 0:
-        return 0.0
-    return sum(scores[name] * weights[name] for name in scores) / total
+    return raised(max(words, meaning), SECOND * min(words, meaning))
 
 
 def raised(value: float, by: float) -> float:
     """Close a share `by` (0..1) of what is missing from value to 1."""
     return 1.0 - (1.0 - value) * (1.0 - by)
-
-
-def _file(scene_id: int, said: Said, near: Near) -> int:
-    return said.files[scene_id] if scene_id in said.files else near.files[scene_id]

@@ -17,15 +17,17 @@ from companion.search.fusion import Near, Said, TitleAnswer
 from companion.search.query import Query
 from companion.search.terms import Term, terms
 from companion.store import vectors, visibility, words
+from companion.store.folding import Run
 from companion.store.words import Expression
 
 COMMON_SHARE = 0.02  # of the scenes: a word in more does not score when a rarer one is there ...
-COMMON_LEAST = 500  # ... unless it is in so few that they are counted in no time
+COMMON_LEAST = 300  # ... unless it is in so few that they are counted in no time
 CANDIDATES = 400  # scenes that the words leg hands on
 NEAREST = 200  # scenes that the meaning leg hands on
 RANKED = 2_000  # rows that bm25 puts in order
 TITLES = 200  # items of one word that are looked at ...
 TITLED = 12  # ... and that are handed on
+MARKED = 0.25  # of the weight of the rarest word: those with less are not marked
 ALL_OF_TITLE = 0.85  # share of a query that makes an item itself a result
 
 
@@ -65,6 +67,7 @@ def said(connection: apsw.Connection, query: Query, viewer: Viewer) -> Said:
         titles=titles,
         quoted=within.quoted,
         answers=answers,
+        telling=_to_mark(counted),
     )
 
 
@@ -95,6 +98,23 @@ def _count(
     return found
 
 
+def _telling(counted: Sequence[_Counted]) -> Sequence[_Counted]:
+    """Return the terms that score: the rare ones, all of them if none is rare."""
+    return [each for each in counted if not each.common] or counted
+
+
+def _to_mark(counted: Sequence[_Counted]) -> list[Run]:
+    """Return the words that are worth a mark: in a small library "the" counts, but tells little."""
+    telling = _telling(counted)
+    most = max((each.weight / each.term.share for each in telling), default=0.0)
+    return [
+        run
+        for each in telling
+        if each.weight / each.term.share >= MARKED * most
+        for run in each.term.runs
+    ]
+
+
 def _asked(term: Term, found: Mapping[int, float]) -> Iterator[tuple[Expression, float]]:
     """Yield what to ask for a term and what it is worth, while `found` fills."""
     yield term.exact, 1.0
@@ -110,9 +130,9 @@ def _shares(
     files: dict[int, int],
 ) -> dict[int, float]:
     """Return the words score of every scene that has words of the query."""
-    rare = [each for each in counted if not each.common]
+    rare = _telling(counted)
     scores: dict[int, float] = {}
-    if rare:
+    if not rare[0].common:
         held: defaultdict[int, float] = defaultdict(float)
         for each in rare:
             for scene_id, worth in each.scenes.items():

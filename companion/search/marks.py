@@ -41,11 +41,6 @@ class Found:
     marks: tuple[tuple[Span, ...], ...]  # of the lines first..last
 
 
-def has_words(text: str) -> bool:
-    """True if there is anything in a text that could be found."""
-    return bool(folding.runs_of(text))
-
-
 def joined(spans: Iterable[Span]) -> tuple[Span, ...]:
     """Return spans in order, those that touch as one."""
     pairs = _merged([(span.start, span.end) for span in spans])
@@ -57,38 +52,54 @@ def cut(text: str) -> Cut:
     return Cut(text, folded, folding.runs(folded.text))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What is looked for in texts, prepared once. words: plain words; beginnings: those of them
+    that other words may begin with; pieces: what may be anywhere in a run of pairs. quotes: the
+    runs of each quote; row: the runs of all words outside quotes, if there are several."""
+
+    words: frozenset[str]
+    beginnings: tuple[str, ...]
+    pieces: tuple[str, ...]
+    quotes: tuple[Sequence[Run], ...]
+    row: Sequence[Run]
+
+
+def wanted(query: Query, telling: Iterable[Run]) -> Wanted:
+    """Prepare a query. telling: the words of it that count, long runs of pairs in pairs."""
+    runs = list(telling)
+    plain = [run.text for run in runs if not run.paired]
+    quotes = (folding.runs_of(exact.text) for exact in query.exacts)
+    row = [run for word in query.words for run in folding.runs_of(word.text)]
+    return Wanted(
+        words=frozenset(plain),
+        beginnings=tuple(text for text in plain if len(text) >= EXTENDED_FROM),
+        pieces=tuple(run.text for run in runs if run.paired),
+        quotes=tuple(quote for quote in quotes if quote),
+        row=row if len(query.words) > 1 else (),
+    )
+
+
 # --- words ---------------------------------------------------------------------------------------
 
 
-def wanted_runs(query: Query) -> list[Run]:
-    """Return the runs of the words outside quotes."""
-    return [run for word in query.words for run in folding.runs_of(word.text)]
-
-
-def mark_words(text: Cut, wanted: Sequence[Run]) -> tuple[Span, ...]:
-    """Return where words of a query are, merged and in order."""
+def mark_words(text: Cut, wanted: Wanted) -> tuple[Span, ...]:
+    """Return where words are, merged and in order."""
     spans: list[tuple[int, int]] = []
     for run in text.runs:
-        for want in wanted:
-            if run.paired and want.paired:
-                spans.extend(_inside(run, want))
-            elif run.paired == want.paired and _begins_with(run.text, want.text):
-                spans.append((run.start, run.end))
+        if run.paired:
+            for piece in wanted.pieces:
+                spans.extend(_inside(run, piece))
+        elif run.text in wanted.words or run.text.startswith(wanted.beginnings):
+            spans.append((run.start, run.end))
     return tuple(text.span(start, end) for start, end in _merged(spans))
 
 
-def _begins_with(text: str, want: str) -> bool:
-    return text == want or (len(want) >= EXTENDED_FROM and text.startswith(want))
-
-
-def _inside(run: Run, want: Run) -> Iterator[tuple[int, int]]:
-    """Yield where a run holds a whole short run, or pairs of a longer one."""
-    pieces = (want.text,) if len(want.text) < 3 else want.pairs
-    for piece in pieces:
-        at = run.text.find(piece)
-        while at >= 0:
-            yield run.start + at, run.start + at + len(piece)
-            at = run.text.find(piece, at + 1)
+def _inside(run: Run, piece: str) -> Iterator[tuple[int, int]]:
+    at = run.text.find(piece)
+    while at >= 0:
+        yield run.start + at, run.start + at + len(piece)
+        at = run.text.find(piece, at + 1)
 
 
 def _merged(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
@@ -104,19 +115,20 @@ def _merged(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
 # --- quotes --------------------------------------------------------------------------------------
 
 
-def find_quote(lines: Sequence[Cut], quote: str) -> Found | None:
+def find_quote(lines: Sequence[Cut], quote: Sequence[Run]) -> Found | None:
     """Return where the words of a quote first follow each other, also from one line to the next.
 
     None if they do not, or if there is no word in the quote.
     """
-    wanted = folding.runs_of(quote)
-    if not wanted:
+    if not quote:
         return None
     runs = [(number, run) for number, line in enumerate(lines) for run in line.runs]
-    for start in range(len(runs) - len(wanted) + 1):
-        window = runs[start : start + len(wanted)]
-        if _follow([run for _, run in window], wanted):
-            return _found(lines, window, wanted)
+    for start in range(len(runs) - len(quote) + 1):
+        if not quote[0].paired and runs[start][1].text != quote[0].text:
+            continue
+        window = runs[start : start + len(quote)]
+        if _follow([run for _, run in window], quote):
+            return _found(lines, window, quote)
     return None
 
 

@@ -12,11 +12,11 @@ from collections.abc import Sequence
 
 from companion.config import Config
 from companion.errors import FeatureOff
-from companion.model import OWNER, Answer, Moment, Viewer
-from companion.search import examples, fusion, legs, moments
+from companion.model import OWNER, Answer, Viewer
+from companion.search import drafts, examples, fusion, legs, marks, moments
+from companion.search.drafts import Draft
 from companion.search.encoding import OFF, Encode, Encoding, NoVector, Vector
 from companion.search.fusion import Candidate, Near, Said, Weights
-from companion.search.moments import Draft
 from companion.search.query import Mode, Query, parse
 from companion.store.db import Store
 
@@ -24,6 +24,7 @@ GUESSES = 12  # of an answer that has few strong moments
 SPARE = 8  # drafts beyond the limit: scenes of one line become one moment
 SETTLED = 6  # moments whose line is looked for by the model ...
 SETTLED_LINES = 16  # ... among so many lines, some 3 ms each
+CANDIDATES = 600  # scenes that are told apart by film before they are read
 NOT_READ = "No scene has been read for meaning yet"
 
 
@@ -56,12 +57,17 @@ class Search:
         if not query.terms:
             return Answer(query=text, moments=())
         said, (near, vector, notes) = await self._ask_legs(query, viewer, mode)
-        candidates = fusion.fuse(said, near, weights or self._weights())
-        strong, weak = await self._show(candidates, query, viewer, vector, limit)
+        candidates = fusion.fuse(said, near, weights or self._weights(), limit=CANDIDATES)
+        chosen = _chosen(candidates, limit)
+        wanted = marks.wanted(query, said.telling)
+        found = await self._store.read(drafts.drafts, chosen, wanted, viewer)
+        if vector is not None:
+            found = await self._settle(found, vector)
+        shown = moments.moments(found)
         return Answer(
             query=text,
-            moments=tuple(strong),
-            weak=tuple(weak),
+            moments=tuple(moment for moment in shown if moment.strong)[:limit],
+            weak=tuple(moment for moment in shown if not moment.strong),
             notes=notes,
             took_ms=round((time.perf_counter() - began) * 1000, 1),
         )
@@ -99,39 +105,26 @@ class Search:
             return fusion.NOTHING_NEAR, None, (NOT_READ,)
         return near, vector, ()
 
-    async def _show(
-        self,
-        candidates: Sequence[Candidate],
-        query: Query,
-        viewer: Viewer,
-        vector: Vector | None,
-        limit: int,
-    ) -> tuple[list[Moment], list[Moment]]:
-        """Return the moments above the floor and the nearest guesses below it."""
-        good = [each for each in candidates if each.strong]
-        poor = candidates[len(good) :]
-        chosen = fusion.spread(good, limit + SPARE)
-        chosen += poor[: max(0, min(GUESSES, limit) - len(chosen))]
-        drafts = await self._store.read(moments.drafts, chosen, query, viewer)
-        if vector is not None:
-            drafts = await self._settle(drafts, vector)
-        shown = moments.moments(drafts)
-        strong = [moment for moment in shown if moment.strong][:limit]
-        return strong, [moment for moment in shown if not moment.strong]
-
-    async def _settle(self, drafts: list[Draft], vector: Vector) -> list[Draft]:
+    async def _settle(self, found: list[Draft], vector: Vector) -> list[Draft]:
         """Let the model find the line that is meant, in the first moments found by meaning."""
         texts: list[str] = []
-        for draft in [each for each in drafts if each.unsettled][:SETTLED]:
+        for draft in [each for each in found if each.unsettled][:SETTLED]:
             lines = [line.text for line in draft.lines]
             if len(texts) + len(lines) <= SETTLED_LINES:
                 texts.extend(lines)
         if not texts:
-            return drafts
-        return moments.settle(drafts, await self._encoding.nearness(vector, texts))
+            return found
+        return moments.settle(found, await self._encoding.nearness(vector, texts))
 
     def _weights(self) -> Weights:
         search = self._config.search
         return Weights(
             text=search.text_weight, picture=search.vision_weight, person=search.person_boost
         )
+
+
+def _chosen(candidates: Sequence[Candidate], limit: int) -> list[Candidate]:
+    """Return what is above the floor and, if that is little, the nearest guesses below it."""
+    good = [each for each in candidates if each.strong]
+    chosen = fusion.spread(good, limit + SPARE)
+    return chosen + list(candidates[len(good) :][: max(0, min(GUESSES, limit) - len(chosen))])

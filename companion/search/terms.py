@@ -20,10 +20,11 @@ TYPED_FROM = 2  # letters of a last word that may still be being typed
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Term:
-    """exact: finds the word itself. extended: finds longer words, whose worth is `worth` of the
-    word's own, 0..1. share: of a query word that was taken apart, this much is in the term.
-    fallback: extended is asked only if exact finds nothing."""
+    """runs: what to mark. exact: finds the word itself. extended: finds longer words; each is worth
+    `worth` of the word itself, 0..1. share: of a query word that was taken apart, this much is in
+    the term. fallback: extended is asked only if exact finds nothing."""
 
+    runs: tuple[Run, ...]
     exact: Expression
     extended: Expression | None = None
     worth: float = 1.0
@@ -42,10 +43,10 @@ def terms(query: Query) -> list[Term]:
 
 
 def _of_word(word: Word, *, typing: bool) -> Iterable[Term]:
-    runs = folding.runs_of(word.text)
+    runs = tuple(folding.runs_of(word.text))
     if len(runs) > 1 and not any(run.paired for run in runs):
         whole = words.phrase(word.text)  # well-known, don't
-        return [Term(exact=whole)] if whole else []
+        return [Term(runs=runs, exact=whole)] if whole else []
     return [
         term
         for number, run in enumerate(runs)
@@ -57,13 +58,17 @@ def _of_run(run: Run, *, typing: bool) -> Iterable[Term]:
     exact = words.term(run)
     if run.paired:
         if len(run.text) < 3:
-            return [Term(exact=exact)]
-        return [Term(exact=words.pair(pair), share=1 / len(run.pairs)) for pair in run.pairs]
+            return [Term(runs=(run,), exact=exact)]
+        share = 1 / len(run.pairs)
+        pairs = [Run(pair, 0, len(pair), True) for pair in run.pairs]
+        return [Term(runs=(pair,), exact=words.term(pair), share=share) for pair in pairs]
     length = len(run.text)
     if length >= EXTENDED_FROM:
         # The longer the word, the less another word begins with it by chance.
         worth = min(0.9, 0.5 + 0.05 * length)
-        return [Term(exact=exact, extended=words.beginning(run.text), worth=worth)]
+        longer = words.beginning(run.text)
+        return [Term(runs=(run,), exact=exact, extended=longer, worth=worth)]
     if typing and length >= TYPED_FROM:
-        return [Term(exact=exact, extended=words.beginning(run.text), worth=0.6, fallback=True)]
-    return [Term(exact=exact)]
+        longer = words.beginning(run.text)
+        return [Term(runs=(run,), exact=exact, extended=longer, worth=0.6, fallback=True)]
+    return [Term(runs=(run,), exact=exact)]

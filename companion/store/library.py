@@ -9,6 +9,7 @@ from __future__ import annotations  # apsw.SQLiteValue is known to type checkers
 
 import secrets
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import apsw
 import msgspec
@@ -33,6 +34,7 @@ _ITEM = """
     items.id, items.public_id, items.library_id, libraries.name, items.kind, items.title,
     items.show_title, items.season, items.episode, items.year, items.added_at_ms
 """
+_FILE = "id, public_id, fingerprint, size, media"
 _SEEN_BY = "(:visible is null or items.id in (select value from json_each(:visible)))"
 
 _encoder = msgspec.json.Encoder()
@@ -159,6 +161,36 @@ def files_of_item(c: apsw.Connection, item_id: int) -> list[File]:
     return [each for each in found if each is not None]
 
 
+def films(c: apsw.Connection, file_ids: Iterable[int]) -> dict[int, tuple[File, list[Item]]]:
+    """Return files with the live items they are a part of, the one known longest first.
+
+    What is not part of a live item any more is left out. Costs three questions for all.
+    """
+    wanted = _encoder.encode(list(file_ids)).decode()
+    paths: dict[int, list[bytes]] = {}
+    for file_id, path in c.execute(
+        "select file_id, path from places where file_id in (select value from json_each(?))"
+        " order by file_id, away, id",
+        (wanted,),
+    ):
+        paths.setdefault(_int(file_id), []).append(_bytes(path))
+    items: dict[int, dict[int, Item]] = {}
+    for row in c.execute(
+        f"select paths.file_id, {_ITEM} from json_each(?) as wanted"
+        " cross join paths on paths.file_id = wanted.value and paths.gone_at_ms is null"
+        " cross join parts on parts.path_id = paths.id"
+        " cross join items on items.id = parts.item_id and items.gone_at_ms is null"
+        " cross join libraries on libraries.id = items.library_id order by items.id",
+        (wanted,),
+    ):
+        items.setdefault(_int(row[0]), {})[_int(row[1])] = _item(row[1:])
+    rows = c.execute(
+        f"select {_FILE} from files where id in (select value from json_each(?))", (wanted,)
+    )
+    files = [_file(row, paths.get(_int(row[0]), [])) for row in rows]
+    return {file.id: (file, list(items[file.id].values())) for file in files if file.id in items}
+
+
 def live_files(c: apsw.Connection) -> list[File]:
     """Return every file that lies somewhere now, also in a folder that is away, oldest id first."""
     return list(_files(c, "exists (select 1 from places where places.file_id = files.id)"))
@@ -206,23 +238,21 @@ def path_problems(
 
 
 def _files(c: apsw.Connection, condition: str, *keys: str | int) -> Iterator[File]:
-    rows = c.execute(
-        "select id, public_id, fingerprint, size, media from files"
-        f" where {condition} order by files.id",
-        keys,
+    for row in c.execute(f"select {_FILE} from files where {condition} order by files.id", keys):
+        places = c.execute("select path from places where file_id = ? order by away, id", row[:1])
+        yield _file(row, [_bytes(place[0]) for place in places])
+
+
+def _file(row: tuple[Any, ...], paths: Iterable[bytes]) -> File:
+    file_id, public_id, fingerprint, size, media = row
+    return File(
+        id=file_id,
+        public_id=public_id,
+        fingerprint=fingerprint,
+        size=size,
+        media=None if media is None else _media_decoder.decode(media),
+        paths=tuple(paths),
     )
-    for file_id, public_id, fingerprint, size, media in rows:
-        places = c.execute(
-            "select path from places where file_id = ? order by away, id", (file_id,)
-        )
-        yield File(
-            id=file_id,
-            public_id=public_id,
-            fingerprint=fingerprint,
-            size=size,
-            media=None if media is None else _media_decoder.decode(media),
-            paths=tuple(_bytes(row[0]) for row in places),
-        )
 
 
 def _bytes(value: apsw.SQLiteValue) -> bytes:

@@ -88,11 +88,6 @@ def term(run: Run) -> Expression:
     return _quoted((run.text,), prefix=run.paired)
 
 
-def pair(text: str) -> Expression:
-    """Return an expression for one pair, as `Run.pairs` gives it."""
-    return _quoted((text,))
-
-
 def beginning(text: str) -> Expression:
     """Return an expression for the words that begin with the last word of a text; words before it
     stand in front of it."""
@@ -110,20 +105,21 @@ def all_of(expressions: Iterable[Expression]) -> Expression:
 def scenes(
     connection: apsw.Connection,
     expression: Expression,
-    accept: Callable[[int, int], bool],
+    accept: Callable[[int, int], bool] | None,
     *,
     limit: int | None,
     ranked: bool = False,
 ) -> list[tuple[int, int]]:
     """Return (scene id, file id) of at most `limit` scenes that match and that `accept(scene id,
-    file id)` lets through.
+    file id)` lets through; None lets every scene through.
 
     ranked: best first by bm25, which looks at every match; else in the order of ids, which stops
     at the limit.
     """
-    rows = connection.execute(_RANKED if ranked else _IN_ORDER, (expression,))
-    accepted = ((row[0], row[1]) for row in rows if accept(row[0], row[1]))
-    return list(islice(accepted, limit))
+    rows: Iterable[Any] = connection.execute(_RANKED if ranked else _IN_ORDER, (expression,))
+    if accept is not None:
+        rows = (row for row in rows if accept(row[0], row[1]))
+    return list(islice(rows, limit))
 
 
 _IN_ORDER = """

@@ -1,0 +1,168 @@
+"""What is read of a found scene before it can be shown: its film, its lines, where the words are.
+
+Functions of a connection. A quote that is not really there, or a film that the viewer may not see,
+ends here.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import apsw
+
+from companion.model import File, Item, LineRow, SceneRow, Span, Viewer
+from companion.search import marks
+from companion.search.fusion import PHRASE, Candidate
+from companion.search.marks import Cut, Found, Wanted
+from companion.store import findings, library
+
+BETWEEN_LINES = " "  # of a quote that goes on in the next one
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heard:
+    """The quote or the words of the query in a scene. line: id of the row where they begin."""
+
+    text: str
+    marks: tuple[Span, ...]
+    at_ms: int
+    line: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """A moment in the making. meant: the line that nearness in meaning is taken to be about."""
+
+    candidate: Candidate
+    scene: SceneRow
+    lines: tuple[LineRow, ...]
+    file: File
+    item: Item
+    heard: Heard | None
+    title_marks: tuple[Span, ...]
+    meant: LineRow | None
+
+    @property
+    def by_words(self) -> bool:
+        """True if the words say where to start, False if the meaning does."""
+        evidence = self.candidate.evidence
+        return self.heard is not None and (evidence.quote or evidence.words >= evidence.meaning)
+
+    @property
+    def by_title(self) -> bool:
+        return self.candidate.evidence.answer and self.heard is None
+
+    @property
+    def unsettled(self) -> bool:
+        """True if a model could tell which of the lines is meant."""
+        found = self.candidate.evidence.meaning > 0 and len(self.lines) > 1
+        return found and not self.by_words and not self.by_title
+
+    @property
+    def line(self) -> int | None:
+        """The id of the line where it starts."""
+        if self.heard is not None and self.by_words:
+            return self.heard.line
+        return self.meant.id if self.meant is not None and not self.by_title else None
+
+    @property
+    def at_ms(self) -> int:
+        if self.heard is not None and self.by_words:
+            return self.heard.at_ms
+        if self.meant is not None and not self.by_title:
+            return self.meant.start_ms
+        return self.scene.start_ms
+
+
+def drafts(
+    connection: apsw.Connection,
+    candidates: Sequence[Candidate],
+    wanted: Wanted,
+    viewer: Viewer,
+) -> list[Draft]:
+    """Return what is to be shown of candidates, in their order."""
+    scenes = findings.scenes_with_lines(connection, [each.scene_id for each in candidates])
+    films = library.films(connection, {scene.file_id for scene, _ in scenes.values()})
+    found: list[Draft] = []
+    for candidate in candidates:
+        read = scenes.get(candidate.scene_id)
+        if read is None or read[0].file_id not in films:
+            continue
+        file, items = films[read[0].file_id]
+        seen = [item for item in items if viewer.may_see(item.id)]
+        draft = _draft(candidate, read, (file, seen), wanted) if seen else None
+        if draft is not None:
+            found.append(draft)
+    return found
+
+
+def _draft(
+    candidate: Candidate,
+    read: tuple[SceneRow, tuple[LineRow, ...]],
+    film: tuple[File, Sequence[Item]],
+    wanted: Wanted,
+) -> Draft | None:
+    """Return a draft, None if a quote or the words are in neither the lines nor the title."""
+    scene, lines = read
+    file, items = film
+    item = next((each for each in items if each.id == candidate.item_id), items[0])
+    name = marks.cut(item.name)
+    in_title = [marks.find_quote([name], quote) for quote in wanted.quotes]
+    cuts = [marks.cut(line.text) for line in lines]
+    said = [marks.find_quote(cuts, quote) for quote in wanted.quotes]
+    if any(here is None and there is None for here, there in zip(said, in_title, strict=True)):
+        return None
+    evidence = candidate.evidence
+    if evidence.words >= PHRASE and not any(said):
+        said.append(marks.find_quote(cuts, wanted.row))
+    quote = next((found for found in said if found is not None), None)
+    heard = _words(cuts, lines, wanted) if quote is None else _quote(quote, cuts, lines, wanted)
+    spans = [span for found in in_title if found is not None for span in found.marks[0]]
+    title_marks = marks.joined([*spans, *marks.mark_words(name, wanted)])
+    if heard is None and not title_marks and evidence.meaning <= 0:
+        return None
+    return Draft(
+        candidate=candidate,
+        scene=scene,
+        lines=lines,
+        file=file,
+        item=item,
+        heard=heard,
+        title_marks=title_marks,
+        meant=_fullest(scene, lines) if evidence.meaning > 0 else None,
+    )
+
+
+def _quote(found: Found, cuts: Sequence[Cut], lines: Sequence[LineRow], wanted: Wanted) -> Heard:
+    """Return a quote with its whole lines, and the words around it that count marked too."""
+    text = ""
+    spans: list[Span] = []
+    for number in range(found.first, found.last + 1):
+        start = len(text)
+        text += cuts[number].text + (BETWEEN_LINES if number < found.last else "")
+        inside = [*found.marks[number - found.first], *marks.mark_words(cuts[number], wanted)]
+        spans.extend(Span(start=start + each.start, end=start + each.end) for each in inside)
+    first = lines[found.first]
+    at_ms = marks.time_of(first, found.marks[0][0].start)
+    return Heard(text=text, marks=marks.joined(spans), at_ms=at_ms, line=first.id)
+
+
+def _words(cuts: Sequence[Cut], lines: Sequence[LineRow], wanted: Wanted) -> Heard | None:
+    """Return the line in which most of the words are."""
+    best: Heard | None = None
+    most = 0
+    for cut, line in zip(cuts, lines, strict=True):
+        spans = marks.mark_words(cut, wanted)
+        marked = sum(span.end - span.start for span in spans)
+        if marked > most:
+            most = marked
+            best = Heard(text=line.text, marks=spans, at_ms=line.start_ms, line=line.id)
+    return best
+
+
+def _fullest(scene: SceneRow, lines: Sequence[LineRow]) -> LineRow | None:
+    """Return the line that fills most of the scene."""
+
+    def overlap(line: LineRow) -> int:
+        return min(line.end_ms, scene.end_ms) - max(line.start_ms, scene.start_ms)
+
+    return max(lines, key=overlap, default=None)
