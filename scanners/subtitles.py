@@ -160,6 +160,7 @@ class Subtitles:
     """The stage of the pass `words`."""
 
     name: ClassVar[str] = "subtitles"
+    model: str = ""
 
     def __init__(self, options: Options) -> None:
         self._wanted = tuple(filter(None, (bcp47(tag) for tag in options.languages)))
