@@ -67,13 +67,20 @@ class Group:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """An answer, drawn. summary: for the live region, "37 moments in 9 titles"."""
+    """An answer, drawn. summary: for the live region, "37 moments in 9 titles"; complaint: why the
+    query cannot be read."""
 
     query: str
     summary: str
     groups: tuple[Group, ...]
     nearest: tuple[Card, ...]
     notes: tuple[str, ...]
+    complaint: str = ""
+
+
+def not_understood(query: str, why: str) -> Found:
+    """Return what is shown for half a query, as people type."""
+    return Found(query=query, summary=why, groups=(), nearest=(), notes=(), complaint=why)
 
 
 def found(answer: Answer, links: Links) -> Found:

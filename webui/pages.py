@@ -5,7 +5,6 @@ from http import HTTPStatus
 from aiohttp import web
 
 from companion.errors import QueryError
-from companion.model import Answer
 from webui import contexts, film, lookup, progress, security, titles as shelf
 from webui.problems import Problem, not_found
 from webui.visit import Visit
@@ -22,7 +21,7 @@ async def search(visit: Visit) -> web.StreamResponse:
             "search.html",
             part="_found.html",
             query=query,
-            found=contexts.found(await _ask(visit, query), visit.links),
+            found=await _find(visit, query),
             banner="" if visit.wants_part else await _banner(visit),
         )
     parts = visit.parts
@@ -37,12 +36,13 @@ async def search(visit: Visit) -> web.StreamResponse:
     )
 
 
-async def _ask(visit: Visit, query: str) -> Answer:
+async def _find(visit: Visit, query: str) -> contexts.Found:
     limit = visit.parts.config.search.limit
     try:
-        return await visit.parts.search.ask(query, viewer=visit.viewer, limit=limit)
-    except QueryError as error:  # half a query, as people type
-        return Answer(query=query, moments=(), notes=(str(error),))
+        answer = await visit.parts.search.ask(query, viewer=visit.viewer, limit=limit)
+    except QueryError as error:
+        return contexts.not_understood(query, str(error))
+    return contexts.found(answer, visit.links)
 
 
 async def _banner(visit: Visit) -> str:
