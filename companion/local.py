@@ -11,7 +11,7 @@ from typing import Any
 
 import apsw
 
-from companion import paths, sidecar, stages
+from companion import paths, record, stages
 from companion.app import App, opened
 from companion.config import Config
 from companion.errors import CompanionError, MediaMissing
@@ -59,7 +59,7 @@ async def show(config: Config, name: str) -> dict[str, Any]:
     """Return the scene record of a file, named by its path or its public id."""
     async with opened(config, alone=False) as app:
         file = await app.store.read(find, name)
-        return await app.store.read(sidecar.record, file, with_vectors=False)
+        return await app.store.read(record.record, file, with_vectors=False)
 
 
 def find(connection: apsw.Connection, name: str) -> File:

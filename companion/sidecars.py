@@ -8,7 +8,7 @@ import os
 import time
 from collections.abc import Callable, Iterable
 
-from companion import commits, sidecar
+from companion import commits, record, sidecar
 from companion.config import Config
 from companion.model import File
 from companion.store import library, planning
@@ -37,7 +37,7 @@ class Sidecars:
         file = await self._store.read(library.file, file_id)
         if file is None or not file.paths:
             return
-        made = await self._store.read(sidecar.record, file)
+        made = await self._store.read(record.record, file)
         places = self.places(file)
         for place in (places[0], places[-1]):
             try:

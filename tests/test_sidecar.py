@@ -12,7 +12,7 @@ import msgspec
 import pytest
 from hypothesis import given, strategies as st
 
-from companion import commits, sidecar
+from companion import commits, record, sidecar
 from companion.findings import Line, Scene, TextVector, Word
 from companion.model import File, Source
 from companion.store import findings, library, vectors
@@ -104,7 +104,7 @@ def test_a_sidecar_rebuilds_scenes_lines_and_vectors_to_the_bit(
 ) -> None:
     full = filled(connection, film)
     before = state(connection)
-    sidecar.write(place_of(full), sidecar.record(connection, full))
+    sidecar.write(place_of(full), record.record(connection, full))
 
     fresh = connect(tmp_path / "fresh.db")
     migrate(fresh, None)
@@ -117,7 +117,7 @@ def test_a_sidecar_rebuilds_scenes_lines_and_vectors_to_the_bit(
 
 def test_a_restored_film_is_found_by_its_words(connection: apsw.Connection, film: File) -> None:
     full = filled(connection, film)
-    sidecar.write(place_of(full), sidecar.record(connection, full))
+    sidecar.write(place_of(full), record.record(connection, full))
     with transaction(connection):
         connection.execute("delete from scenes")
         commits.keep_sidecar(connection, full, place_of(full))
@@ -132,12 +132,12 @@ def test_the_record_has_the_shape_that_readers_know(
     connection: apsw.Connection, film: File
 ) -> None:
     full = filled(connection, film)
-    record = sidecar.record(connection, full)
-    assert record["schema"] == 1
-    assert next(iter(record)) == "schema"
-    assert record["video_id"] == full.fingerprint
-    assert record["file"] == "Lake.mkv"
-    scene = record["scenes"][1]
+    made = record.record(connection, full)
+    assert made["schema"] == 1
+    assert next(iter(made)) == "schema"
+    assert made["video_id"] == full.fingerprint
+    assert made["file"] == "Lake.mkv"
+    scene = made["scenes"][1]
     assert scene["scene_id"] == f"{full.fingerprint}/1"
     assert (scene["start_s"], scene["end_s"], scene["duration_s"]) == (61.2, 80.0, 18.8)
     assert scene["transcript"]["text"].startswith("Dad falls into the lake. He said")
@@ -159,24 +159,24 @@ def test_the_record_has_the_shape_that_readers_know(
 
 
 def test_the_record_may_leave_the_vectors_out(connection: apsw.Connection, film: File) -> None:
-    record = sidecar.record(connection, filled(connection, film), with_vectors=False)
-    assert all("vectors" not in scene for scene in record["scenes"])
-    assert record["scenes"][1]["embeddings"]["text"]["has_embedding"]
+    made = record.record(connection, filled(connection, film), with_vectors=False)
+    assert all("vectors" not in scene for scene in made["scenes"])
+    assert made["scenes"][1]["embeddings"]["text"]["has_embedding"]
 
 
 def test_every_line_stands_in_one_scene_only(connection: apsw.Connection, film: File) -> None:
-    record = sidecar.record(connection, filled(connection, film))
+    made = record.record(connection, filled(connection, film))
     texts = [
-        segment["text"] for scene in record["scenes"] for segment in scene["transcript"]["segments"]
+        segment["text"] for scene in made["scenes"] for segment in scene["transcript"]["segments"]
     ]
     assert sorted(texts) == sorted(line.text for line in LINES)
 
 
 def test_keys_of_others_survive_a_new_write(connection: apsw.Connection, film: File) -> None:
     full = filled(connection, film)
-    record = sidecar.record(connection, full)
-    sidecar.write(place_of(full), {**record, "rating_of_a_tool": 5})
-    sidecar.write(place_of(full), record)
+    made = record.record(connection, full)
+    sidecar.write(place_of(full), {**made, "rating_of_a_tool": 5})
+    sidecar.write(place_of(full), made)
     kept = json.loads(Path(os.fsdecode(place_of(full))).read_bytes())
     assert kept["rating_of_a_tool"] == 5
     assert kept["schema"] == 1
@@ -184,15 +184,15 @@ def test_keys_of_others_survive_a_new_write(connection: apsw.Connection, film: F
 
 def test_keys_of_another_film_do_not(connection: apsw.Connection, film: File) -> None:
     full = filled(connection, film)
-    record = sidecar.record(connection, full)
-    sidecar.write(place_of(full), {**record, "video_id": "fp:other", "note": 1})
-    sidecar.write(place_of(full), record)
+    made = record.record(connection, full)
+    sidecar.write(place_of(full), {**made, "video_id": "fp:other", "note": 1})
+    sidecar.write(place_of(full), made)
     assert "note" not in json.loads(Path(os.fsdecode(place_of(full))).read_bytes())
 
 
 def test_writing_leaves_nothing_else_behind(connection: apsw.Connection, film: File) -> None:
     full = filled(connection, film)
-    sidecar.write(place_of(full), sidecar.record(connection, full))
+    sidecar.write(place_of(full), record.record(connection, full))
     names = sorted(path.name for path in Path(os.fsdecode(full.paths[0])).parent.iterdir())
     assert names == [".Lake.mkv.scenes.json", "Lake.mkv"]
 
@@ -201,15 +201,15 @@ def test_a_write_that_fails_keeps_the_old_one(
     connection: apsw.Connection, film: File, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     full = filled(connection, film)
-    record = sidecar.record(connection, full)
-    sidecar.write(place_of(full), record)
+    made = record.record(connection, full)
+    sidecar.write(place_of(full), made)
 
     def no_space(_descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", no_space)
     with pytest.raises(OSError, match="No space left"):
-        sidecar.write(place_of(full), {**record, "file": "half"})
+        sidecar.write(place_of(full), {**made, "file": "half"})
     monkeypatch.undo()
     folder = Path(os.fsdecode(full.paths[0])).parent
     assert json.loads(Path(os.fsdecode(place_of(full))).read_bytes())["file"] == "Lake.mkv"
@@ -241,8 +241,8 @@ def test_a_sidecar_that_cannot_be_used_says_why(
     assert state(connection) == before
 
 
-def broken(record: dict[str, Any], **changes: Any) -> dict[str, Any]:
-    copy: dict[str, Any] = json.loads(msgspec.json.encode(record))
+def broken(made: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    copy: dict[str, Any] = json.loads(msgspec.json.encode(made))
     copy["scenes"][1].update(changes)
     return copy
 
@@ -264,8 +264,8 @@ def test_hostile_numbers_change_nothing(
 ) -> None:
     full = filled(connection, film)
     before = state(connection)
-    record = broken(sidecar.record(connection, full), **changes)
-    Path(os.fsdecode(place_of(full))).write_bytes(json.dumps(record).encode())
+    made = broken(record.record(connection, full), **changes)
+    Path(os.fsdecode(place_of(full))).write_bytes(json.dumps(made).encode())
     with pytest.raises(sidecar.SidecarError), transaction(connection):
         sidecar.restore(connection, full, place_of(full))
     assert state(connection) == before
@@ -293,7 +293,7 @@ def test_a_name_that_would_be_too_long_goes_to_the_mirror() -> None:
 def test_only_the_films_own_sidecar_is_discarded(connection: apsw.Connection, film: File) -> None:
     full = filled(connection, film)
     place = place_of(full)
-    sidecar.write(place, sidecar.record(connection, full))
+    sidecar.write(place, record.record(connection, full))
     assert not sidecar.discard(place, "fp:other")
     assert Path(os.fsdecode(place)).exists()
     assert sidecar.discard(place, full.fingerprint)
@@ -329,7 +329,7 @@ def test_any_lines_and_scenes_come_back_as_they_were(
         film = shelf.put_film(one, path)
         shelf.fill(one, film, lines=lines, scenes=scenes)
         film = library.file(one, film.id) or film
-        sidecar.write(place_of(film), sidecar.record(one, film))
+        sidecar.write(place_of(film), record.record(one, film))
     with transaction(two):
         commits.keep_sidecar(two, shelf.put_film(two, path), place_of(film))
     assert state(two) == state(one)

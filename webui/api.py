@@ -7,7 +7,7 @@ import msgspec
 from aiohttp import web
 
 import companion
-from companion import sidecar
+from companion import record
 from companion.errors import CompanionError, FeatureOff
 from companion.model import Viewer
 from companion.search.fusion import Weights
@@ -26,6 +26,7 @@ T = TypeVar("T")
 
 _wanted = msgspec.json.Decoder(records.Wanted)
 _retry = msgspec.json.Decoder(records.Retry)
+_look = msgspec.json.Decoder(records.Look)
 
 
 async def search(visit: Visit) -> web.StreamResponse:
@@ -70,7 +71,7 @@ async def item(visit: Visit) -> web.StreamResponse:
 async def scenes(visit: Visit) -> web.StreamResponse:
     """The scene record of a file, without the numbers of its vectors."""
     film = await lookup.film(visit, visit.name("file"))
-    return visit.json(await visit.parts.store.read(sidecar.record, film.file, with_vectors=False))
+    return visit.json(await visit.parts.store.read(record.record, film.file, with_vectors=False))
 
 
 async def status(visit: Visit) -> web.StreamResponse:
@@ -87,6 +88,14 @@ async def scan(visit: Visit) -> web.StreamResponse:
         await visit.parts.sync()
     requested = await visit.parts.indexer.scan_now(file_public_id=wanted.file)
     return visit.json(records.Requested(requested), status=HTTPStatus.ACCEPTED)
+
+
+async def sync(visit: Visit) -> web.StreamResponse:
+    """Look through every library for changes; what is new waits for its turn."""
+    await _body(visit, _look)
+    if visit.parts.sync is not None:
+        await visit.parts.sync()
+    return await status(visit)
 
 
 async def retry(visit: Visit) -> web.StreamResponse:

@@ -14,7 +14,6 @@ from companion.findings import OnscreenText, PictureVector, Tags, Track, TrackBo
 from companion.model import SceneRow
 from companion.store import findings, vectors
 
-TAGS_SHOWN = 8  # of a scene
 MAX_TEXTS = 20_000  # of a film
 _boxes = msgspec.json.Decoder(tuple[TrackBox, ...])
 
@@ -87,7 +86,7 @@ def keep_tags(connection: apsw.Connection, file_id: int, found: Iterable[Tags]) 
 def tags_of_file(
     connection: apsw.Connection, file_id: int
 ) -> dict[int, list[tuple[str, float, int]]]:
-    """Return (name, score, at_ms) of the best tags of each scene, by scene id."""
+    """Return (name, score, at_ms) of the tags of each scene, best first, by scene id."""
     found: dict[int, list[tuple[str, float, int]]] = {}
     rows = connection.execute(
         "select scene_id, name, score, at_ms from tags"
@@ -96,9 +95,7 @@ def tags_of_file(
         (file_id,),
     )
     for scene_id, name, score, at_ms in rows:
-        of_scene = found.setdefault(scene_id, [])
-        if len(of_scene) < TAGS_SHOWN:
-            of_scene.append((name, score, at_ms))
+        found.setdefault(scene_id, []).append((name, score, at_ms))
     return found
 
 
@@ -131,6 +128,24 @@ def keep_vectors(
             connection, identities[each.space], role_of(each.space), len(each.vector) // 2
         )
         vectors.put(connection, model_id, scene.id, part, each.vector, at_ms=each.at_ms)
+
+
+def vectors_of_file(
+    connection: apsw.Connection, file_id: int, space: str
+) -> dict[int, list[tuple[str, int, bytes]]]:
+    """Return (model identity, at_ms, float16 bytes) of every frame's vector, by scene id."""
+    found: dict[int, list[tuple[str, int, bytes]]] = {}
+    rows = connection.execute(
+        "select scene_id, models.identity, ifnull(vectors.at_ms, 0), v from vectors"
+        " join models on models.id = vectors.model_id"
+        " where scene_id in (select id from scenes where file_id = ?) and models.role = ?"
+        " order by scene_id, models.id, part",
+        (file_id, role_of(space)),
+    )
+    for scene_id, identity, at_ms, v in rows:
+        vector = vectors.float16_from_float32(v)
+        found.setdefault(scene_id, []).append((identity, at_ms, vector))
+    return found
 
 
 def role_of(space: str) -> str:
