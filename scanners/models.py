@@ -19,6 +19,7 @@ from companion.errors import ConfigError, ModelMissing
 
 ASSETS = Path(__file__).parent / "assets"
 CHUNK = 1 << 20  # bytes read at a time
+BORROWS_WORDS = "classes"  # the engine of pictures that has no text side of its own
 
 Progress = Callable[[str, int, int], None]
 """Told what is being done, how many bytes are done, and how many there are (0: not known)."""
@@ -168,6 +169,20 @@ def identity(name: str) -> str:
         every = "".join(file.sha256 for file in row.files)
         return f"{base}@{hashlib.sha256(every.encode()).hexdigest()[:6]}"
     return f"{base}@{row.files[0].sha256[:6]}"
+
+
+def words_identity(roles: dict[str, str], picture: str | None = None) -> str:
+    """Return the identity of the space that pictures share with the texts that people type.
+
+    A model with a text tower has its own; the others borrow that of the role `meaning`, and their
+    vectors belong to the pair. Empty if there is neither. picture: the model, if not that in roles.
+    """
+    name = picture or roles.get("picture", "")
+    if not name:
+        return ""
+    if model(name).engine != BORROWS_WORDS:
+        return identity(name)
+    return f"{identity(name)}+{identity(roles['meaning'])}" if "meaning" in roles else ""
 
 
 def folder(models_folder: Path, name: str) -> Path:

@@ -10,8 +10,9 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
+from scanners import models
 from scanners.base import Finding, Line, MediaInfo, Scan, Scene, Shot, StageError
 
 MIN_MS = 2_000  # a shorter scene says too little and cannot be told from its neighbours
@@ -22,7 +23,11 @@ ALIKE = 0.06  # mean difference of two colour signatures, 0 to 1; see scanners/R
 REACH = 3  # shots; a scene goes on if the film comes back to it within so many (dialogue: A B A B)
 PAUSE_MS = 1_500  # between lines; a longer silence starts another provisional scene
 CUT_LAG = 2  # frames; a cut is known that many frames later
+DISSOLVES = "transnetv2"  # the engine of shots that finds dissolves ...
+DISSOLVE_LAG = 128  # frames at MOST_FPS or less; ... and when it knows of a cut for certain
+MOST_FPS = 30  # frames a second that are enough to see a dissolve
 STILL_WIDTH = 480  # px
+RAW_BYTES = 16 * 2**20  # of samples kept unpacked: 40 s of them, and most scenes close sooner
 _EDGE = 0.2  # of a scene's length; stills from its first and last fifth are often fades or blur
 _EDGE_WORTH = 0.5  # how much the sharpness of such a frame counts
 
@@ -166,13 +171,30 @@ def _widened(spans: Sequence[Span], limit: int | None) -> list[Span]:
     return wide
 
 
+# --- how late a cut is known ----------------------------------------------------------------------
+
+
+def frame_step(fps: float) -> int:
+    """Return how many frames there are to one that is looked at for dissolves."""
+    return max(1, round(fps / MOST_FPS))
+
+
+def cut_lag(scan: Scan, media: MediaInfo) -> int:
+    """Return how many frames after a cut the stage `shots` has certainly given it."""
+    name = scan.options.roles.get("shots")
+    if not name or models.model(name).engine != DISSOLVES:
+        return CUT_LAG
+    return DISSOLVE_LAG * frame_step(media.video.fps if media.video else 0)
+
+
 # --- the stage -----------------------------------------------------------------------------------
 
 
 class Scenes:
     """The stage of the picture pass: a scene for every span, with its best frame as a still.
 
-    Keeps one JPEG a second of what is not yet closed, so its memory does not grow with the film.
+    Keeps one small picture a second of what is not yet closed, the older ones as JPEG, so its
+    memory does not grow with the film, and few JPEGs are made that nobody will see.
     """
 
     name: ClassVar[str] = "scenes"
@@ -181,19 +203,22 @@ class Scenes:
     def __init__(self, scan: Scan, media: MediaInfo) -> None:
         self._builder = SceneBuilder(scan.resume_ms)
         self._folder = Path(os.fsdecode(scan.stills)) if scan.stills else None
-        self._times: deque[int] = deque(maxlen=CUT_LAG)
+        self._lag = cut_lag(scan, media)
+        self._times: deque[int] = deque(maxlen=self._lag)
         self._look_at = 0  # ms; scenes are looked for once a second
         self._samples: list[_Kept] = []
 
     def frame(self, frame: Any) -> Iterator[Finding]:
-        if frame.ms >= self._look_at and len(self._times) == CUT_LAG:
+        if frame.ms >= self._look_at and len(self._times) == self._lag:
             self._look_at = frame.ms + 1000
-            yield from self._scenes(self._builder.open_until(self._times[-1]))
+            yield from self._scenes(self._builder.open_until(self._times[1]))
         self._times.append(frame.ms)
 
     def sample(self, sample: Any) -> Iterable[Finding]:
-        jpeg = sample.jpeg(STILL_WIDTH) if self._folder else b""
-        self._samples.append(_Kept(sample.ms, sample.sharpness, jpeg))
+        self._samples.append(_Kept(sample))
+        raw = max(1, RAW_BYTES // sample.rgb.nbytes)
+        if len(self._samples) > raw:
+            self._samples[-1 - raw].pack()
         return ()
 
     def shot(self, shot: Shot, signature: Sequence[float]) -> Iterator[Finding]:
@@ -210,17 +235,28 @@ class Scenes:
             kept = _best(self._samples, start, end)
             still_ms = kept.ms if kept and start <= kept.ms else start
             if self._folder and kept:
-                write_still(self._folder, still_ms, kept.jpeg)
+                write_still(self._folder, still_ms, kept.pack())
             # the last sample before the end stays: it is what a scene without a frame still shows
             while len(self._samples) > 1 and self._samples[1].ms < end:
                 del self._samples[0]
             yield Scene(start, end, still_ms)
 
 
-class _Kept(NamedTuple):
-    ms: int
-    sharpness: float
-    jpeg: bytes
+class _Kept:
+    """A sample that may become a still."""
+
+    def __init__(self, sample: Any) -> None:
+        self.ms: int = sample.ms
+        self.sharpness: float = sample.sharpness
+        self._sample = sample
+        self._jpeg = b""
+
+    def pack(self) -> bytes:
+        """Return it as a JPEG; from now on it is kept as that."""
+        if self._sample is not None:
+            self._jpeg = self._sample.jpeg(STILL_WIDTH)
+            self._sample = None
+        return self._jpeg
 
 
 def _best(samples: Sequence[_Kept], start_ms: int, end_ms: int) -> _Kept | None:

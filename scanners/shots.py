@@ -23,28 +23,26 @@ MIN_SHOT_MS = 500  # nothing shorter is a shot: flashes, strobes, single-frame i
 SIGNATURE_EVERY_MS = 250  # how often a shot's colours are looked at
 SIGNATURE_GRID = (4, 3)  # cells across and down; each gives three numbers
 
+Image = NDArray[np.uint8]
 Colours = NDArray[np.float32]
 
 
 class Detector(AdaptiveDetector):  # type: ignore[misc]  # the library has no types
-    """The library's detector with the same scores, three times as fast.
+    """The library's detector with the same scores at half the price.
 
-    The library adds up absolute differences in numpy over copies in 32 bits; OpenCV's L1 norm of
-    the same planes is the same sum. A test holds both beside each other.
+    The library splits the planes, copies them to 32 bits and averages three sums of differences;
+    OpenCV's L1 norm of the whole picture is the same sum. A test holds both beside each other.
     """
 
-    def _calculate_frame_score(self, timecode: FrameTimecode, frame_img: Any) -> float:
-        planes = cv2.split(cv2.cvtColor(frame_img, cv2.COLOR_BGR2HSV))
-        before, self._planes = getattr(self, "_planes", None), planes
-        if before is None:
-            return 0.0
-        total = sum(
-            cv2.norm(now, then, cv2.NORM_L1) for now, then in zip(planes, before, strict=True)
-        )
-        return float(total / (3 * planes[0].size))
+    _before: Image | None = None
+
+    def _calculate_frame_score(self, timecode: FrameTimecode, frame_img: Image) -> float:
+        hsv = np.asarray(cv2.cvtColor(frame_img, cv2.COLOR_BGR2HSV), np.uint8)
+        before, self._before = self._before, hsv
+        return 0.0 if before is None else cv2.norm(hsv, before, cv2.NORM_L1) / hsv.size
 
 
-class _Seen(NamedTuple):
+class Seen(NamedTuple):
     """A frame that may still turn out to be a cut."""
 
     ms: int
@@ -70,13 +68,13 @@ class Shots:
         # The film's own start counts as a cut; a resumed pass learns at its beginning if it is one.
         self._last_cut: int | None = 0 if self._begin == 0 else None
         self._slot = -1
-        self._recent: deque[_Seen] = deque()
+        self._recent: deque[Seen] = deque()
         self._colours = _Mean()
 
     def frame(self, frame: Any) -> Iterator[Finding]:
         timecode = FrameTimecode(Timecode(frame.pts, frame.time_base), self._fps)
         found = self._detector.process_frame(timecode, frame.bgr)
-        self._recent.append(_Seen(frame.ms, self._look(frame)))
+        self._recent.append(Seen(frame.ms, self._look(frame)))
         if len(self._recent) <= CUT_LAG:
             return
         settled = self._recent.popleft()
