@@ -3,16 +3,30 @@
 Each function is one transaction, so a kill at any moment leaves a stage either done or not begun.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
+from typing import TypeVar
 
 import apsw
 
 from companion import sidecar
-from companion.findings import Line, Scene, Shot, TextVector
+from companion.findings import (
+    Finding,
+    Line,
+    OnscreenText,
+    PictureVector,
+    Scene,
+    Shot,
+    Tags,
+    TextVector,
+    Track,
+)
 from companion.model import File, LineRow, SceneRow, Source, StageResult
-from companion.store import findings, vectors, words
+from companion.store import findings, pictures, vectors, words
+from companion.store.pictures import OnscreenRow
 from scanners.scenes import scenes_from_lines
+
+Kind = TypeVar("Kind", Tags, PictureVector, OnscreenText, Track)
 
 
 def keep_words(
@@ -40,13 +54,26 @@ def keep_words(
 def keep_picture(
     connection: apsw.Connection,
     file_id: int,
-    shots: Sequence[Shot],
-    scenes: Sequence[Scene],
-    results: Iterable[StageResult],
+    found: Sequence[Finding],
+    results: Sequence[StageResult],
+    spaces: Mapping[str, str],
 ) -> None:
-    """Keep what a finished picture pass found."""
+    """Keep what a finished picture pass found, for the stages that came through.
+
+    spaces: space of picture vectors -> identity of the model whose vectors they are.
+    """
+    done = {result.stage: result for result in results}
+    shots = [each for each in found if isinstance(each, Shot)]
+    scenes = [each for each in found if isinstance(each, Scene)]
     findings.keep_shots(connection, file_id, shots)
     findings.keep_scenes(connection, file_id, scenes, provisional=False)
+    if "picture" in done:
+        pictures.keep_tags(connection, file_id, _only(Tags, found))
+        pictures.keep_vectors(connection, file_id, _only(PictureVector, found), spaces)
+    if "onscreen" in done:
+        pictures.keep_onscreen(connection, file_id, _only(OnscreenText, found))
+    if "faces" in done:
+        pictures.keep_tracks(connection, file_id, _only(Track, found), done["faces"].model)
     index_words(connection, file_id)
     for result in results:
         findings.keep_result(connection, result)
@@ -94,8 +121,29 @@ def keep_sidecar(connection: apsw.Connection, file: File, path: bytes) -> int:
 def index_words(connection: apsw.Connection, file_id: int) -> None:
     """Make the words of every scene of a file searchable. A line that runs over a cut counts for
     the scenes on both sides."""
-    for scene, lines in scene_lines(connection, file_id):
-        words.index_scene(connection, scene.id, "\n".join(line.text for line in lines))
+    spoken = scene_lines(connection, file_id)
+    heard = any(lines for _scene, lines in spoken)
+    texts = [
+        text
+        for text in pictures.onscreen_of_file(connection, file_id)
+        if not (text.subtitle and heard)  # burned-in subtitles say again what is said
+    ]
+    for scene, lines in spoken:
+        seen = (text for text in texts if _overlaps(text, scene))
+        words.index_scene(
+            connection,
+            scene.id,
+            "\n".join(line.text for line in lines),
+            "\n".join(text.text for text in seen),
+        )
+
+
+def _overlaps(text: OnscreenRow, scene: SceneRow) -> bool:
+    return text.start_ms < scene.end_ms and text.end_ms > scene.start_ms
+
+
+def _only(kind: type[Kind], found: Iterable[Finding]) -> list[Kind]:
+    return [each for each in found if isinstance(each, kind)]
 
 
 def scene_lines(connection: apsw.Connection, file_id: int) -> list[tuple[SceneRow, list[LineRow]]]:

@@ -5,11 +5,11 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from companion import commits
+from companion import commits, stages
 from companion.child import Children
 from companion.config import Config
 from companion.errors import ScanFailed
-from companion.findings import Finding, Line, Pass, Scene, Shot, TextVector
+from companion.findings import Finding, Line, Pass, Shot, TextVector
 from companion.model import File, Known, Source, StageResult
 from companion.progress import ProgressBoard
 from companion.store import findings
@@ -61,7 +61,8 @@ class PassOver:
     _vectors: list[TextVector] = field(default_factory=list)
     _kept: list[Finding] = field(default_factory=list)  # of earlier runs of a picture pass
     _shots: list[Shot] = field(default_factory=list)
-    _scenes: list[Scene] = field(default_factory=list)
+    _seen: list[Finding] = field(default_factory=list)  # scenes and all else of a picture pass
+    _in_chunks: int = 0  # how many of them are kept already
     _until_ms: int = 0
     _done: list[StageResult] = field(default_factory=list)
 
@@ -120,8 +121,11 @@ class PassOver:
     @property
     def _signature(self) -> str:
         """What must be the same for an unfinished picture pass to go on where it stopped."""
-        stages = sorted(name for name, info in STAGES.items() if info.runs_in == "picture")
-        return ",".join(f"{name}.{STAGES[name].version}" for name in stages if name in self.wanted)
+        roles = self.host.children.roles()
+        return ",".join(
+            f"{stage}.{STAGES[stage].version}.{stages.model_of(stage, roles)}"
+            for stage in sorted(self.wanted)
+        )
 
     async def _take(self, reply: Reply) -> None:
         match reply:
@@ -146,16 +150,17 @@ class PassOver:
                     self._vectors.append(finding)
                 case Shot():
                     self._shots.append(finding)
-                case Scene():
-                    self._scenes.append(finding)
+                case _:
+                    self._seen.append(finding)
         if reply.stage == "scenes" and reply.until_ms > self._until_ms:
             await self._keep_chunk(reply.until_ms)
 
     async def _keep_chunk(self, until_ms: int) -> None:
-        """Commit the closed scenes, and the shots that ended with them, of a running pass."""
+        """Commit the closed scenes of a running pass, and all that was found in them."""
         chunk: list[Finding] = []
         chunk += (shot for shot in self._shots if self._until_ms < shot.end_ms <= until_ms)
-        chunk += (scene for scene in self._scenes if self._until_ms < scene.end_ms <= until_ms)
+        chunk += self._seen[self._in_chunks :]
+        self._in_chunks = len(self._seen)
         await self.host.store.write(
             findings.add_chunk, self._file.id, self._signature, until_ms, chunk
         )
@@ -183,17 +188,17 @@ class PassOver:
             self._vectors = []
 
     async def _finish_picture(self) -> None:
-        """Put the whole pass in place at once, if every stage of it came through."""
-        if self.runs != "picture" or {result.stage for result in self._done} < set(self.wanted):
+        """Put the whole pass in place at once, if there are scenes to put things into."""
+        if not {"shots", "scenes"} <= {result.stage for result in self._done}:
             return
         shots = [finding for finding in self._kept if isinstance(finding, Shot)]
-        scenes = [finding for finding in self._kept if isinstance(finding, Scene)]
+        seen = [finding for finding in self._kept if not isinstance(finding, Shot)]
         await self.host.store.write(
             commits.keep_picture,
             self._file.id,
-            joined(shots, self._shots),
-            [*scenes, *self._scenes],
+            [*joined(shots, self._shots), *seen, *self._seen],
             self._done,
+            stages.spaces(self.host.children.roles()),
         )
 
 

@@ -33,6 +33,16 @@ def model_of(stage: str, roles: Mapping[str, str]) -> str:
     return models.identity(roles[role]) if role else ""
 
 
+def spaces(roles: Mapping[str, str]) -> dict[str, str]:
+    """Return space of picture vectors -> identity of the model whose vectors they are."""
+    if "picture" not in roles:
+        return {}
+    return {
+        "looks": models.identity(roles["picture"]),
+        "words": models.words_identity(dict(roles)),
+    }
+
+
 def inputs_of(stage: str, known: Known, config: Config) -> str:
     """Return a short hash of what a stage would read besides the film itself."""
     scan = config.scan

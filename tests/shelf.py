@@ -7,7 +7,7 @@ from pathlib import Path
 import apsw
 
 from companion import commits, identity
-from companion.findings import Line, MediaInfo, Scene, Shot, TextVector
+from companion.findings import Finding, Line, MediaInfo, Scene, Shot, TextVector
 from companion.model import (
     File,
     ItemKind,
@@ -23,6 +23,8 @@ from companion.model import (
 from companion.store import library
 from scanners.base import STAGES
 
+SPACES = {"looks": "pictures@000001", "words": "pictures@000001+toy@000001"}
+FACES = "faces@000001"
 NOW_MS = 1_700_000_000_000
 
 
@@ -67,7 +69,7 @@ def result(file_id: int, stage: str, *, model: str = "", at_ms: int = NOW_MS) ->
     return StageResult(
         file_id=file_id,
         stage=stage,
-        version=STAGES[stage].version,
+        version=STAGES[stage].version if stage in STAGES else 1,
         model=model,
         inputs="",
         state=StageState.DONE,
@@ -86,6 +88,7 @@ def fill(
     lines: Sequence[Line] = (),
     scenes: Sequence[Scene] = (),
     vectors: Sequence[TextVector] = (),
+    seen: Sequence[Finding] = (),
     model: str = "toy@000001",
 ) -> None:
     """Keep findings of a film as if its stages had found them."""
@@ -96,7 +99,10 @@ def fill(
     if scenes:
         shots = [Shot(scene.start_ms, scene.end_ms) for scene in scenes]
         rows = [result(file.id, "shots"), result(file.id, "scenes")]
-        commits.keep_picture(connection, file.id, shots, scenes, rows)
+        if seen:
+            rows += [result(file.id, stage) for stage in ("picture", "onscreen")]
+            rows.append(result(file.id, "faces", model=FACES))
+        commits.keep_picture(connection, file.id, [*shots, *scenes, *seen], rows, SPACES)
     if vectors:
         assert commits.keep_vectors(
             connection, "meaning", vectors, result(file.id, "meaning", model=model)

@@ -13,7 +13,17 @@ import pytest
 from hypothesis import given, strategies as st
 
 from companion import commits, record, sidecar
-from companion.findings import Line, Scene, TextVector, Word
+from companion.findings import (
+    Line,
+    OnscreenText,
+    PictureVector,
+    Scene,
+    Tags,
+    TextVector,
+    Track,
+    TrackBox,
+    Word,
+)
 from companion.model import File, Source
 from companion.store import findings, library, vectors
 from companion.store.db import connect, migrate, transaction
@@ -88,7 +98,21 @@ def state(connection: apsw.Connection) -> dict[str, list[Any]]:
         "vectors": everything(
             connection,
             "vectors join scenes on scenes.id = scene_id join models on models.id = model_id",
-            "number, identity, role, dims, part, v",
+            "number, identity, role, dims, part, v, ifnull(vectors.at_ms, -1)",
+        ),
+        "tags": everything(
+            connection, "tags join scenes on scenes.id = scene_id", "number, name, score, at_ms"
+        ),
+        "onscreen": everything(
+            connection,
+            "onscreen_texts",
+            "start_ms, end_ms, text, x, y, width, height, score, subtitle",
+        ),
+        "tracks": everything(
+            connection,
+            "tracks join models on models.id = model_id",
+            "start_ms, end_ms, frame_count, boxes, quality, best_ms, thumbnail, reject, v, "
+            "identity",
         ),
         "media": everything(connection, "files", "fingerprint, media"),
         "stages": everything(
@@ -126,6 +150,90 @@ def test_a_restored_film_is_found_by_its_words(connection: apsw.Connection, film
         " match 'lake')"
     ).fetchall()
     assert row == [(1,)]
+
+
+SEEN = (
+    Tags(at_ms=30_000, tags=(("lakeside", 0.71), ("canoe", 0.1234567890123))),
+    Tags(at_ms=81_000, tags=(("lakeside", 0.2),)),
+    PictureVector(at_ms=30_000, space="looks", vector=half(0.0, 0.6, 0.8)),
+    PictureVector(at_ms=31_000, space="looks", vector=half(1.0, 0.0, 0.0)),
+    PictureVector(at_ms=30_000, space="words", vector=half(0.8, 0.6)),
+    PictureVector(at_ms=62_000, space="words", vector=half(-1.0, 0.0)),
+    OnscreenText(
+        start_ms=62_000,
+        end_ms=64_001,
+        text="EXIT 출구",
+        box=(0.1, 0.8, 0.333333333333, 0.1),
+        score=0.987,
+    ),
+    OnscreenText(
+        start_ms=79_000,
+        end_ms=82_000,
+        text="over the cut",
+        box=(0, 0, 1, 1),
+        score=1,
+        subtitle=True,
+    ),
+    Track(
+        start_ms=61_500,
+        end_ms=66_000,
+        frame_count=2,
+        boxes=(TrackBox(61_500, 0.4, 0.2, 0.1, 0.2), TrackBox(62_500, -0.01, 0.2, 0.1, 0.2)),
+        quality=0.8,
+        best_ms=62_500,
+        vector=half(0.6, 0.8),
+        thumbnail="face-62500-0.jpg",
+    ),
+    Track(
+        start_ms=90_000,
+        end_ms=91_000,
+        frame_count=1,
+        boxes=(),
+        quality=0.1,
+        best_ms=90_000,
+        vector=half(1.0, 0.0),
+        reject="too small",
+    ),
+)
+
+
+def test_what_the_picture_shows_comes_back_to_the_bit(
+    connection: apsw.Connection, film: File, tmp_path: Path
+) -> None:
+    with transaction(connection):
+        shelf.fill(connection, film, lines=LINES, scenes=SCENES, vectors=VECTORS, seen=SEEN)
+    full = library.file(connection, film.id) or film
+    before = state(connection)
+    sidecar.write(place_of(full), record.record(connection, full))
+    fresh = connect(tmp_path / "fresh.db")
+    migrate(fresh, None)
+    with transaction(fresh):
+        again = shelf.put_film(fresh, full.paths[0])
+        commits.keep_sidecar(fresh, again, place_of(full))
+    assert state(fresh) == before
+    assert [len(before[table]) for table in ("tags", "onscreen", "tracks")] == [3, 2, 2]
+    assert len(before["vectors"]) == len(VECTORS) + 4
+
+
+def test_the_record_says_what_is_seen_and_where(connection: apsw.Connection, film: File) -> None:
+    with transaction(connection):
+        shelf.fill(connection, film, lines=LINES, scenes=SCENES, seen=SEEN)
+    scenes = record.record(connection, film)["scenes"]
+    assert scenes[0]["vision_tags"] == {"lakeside": 0.71, "canoe": 0.1234567890123}
+    assert scenes[0]["embeddings"]["vision"]["dimensions"] == 3
+    assert scenes[1]["onscreen_text"][0]["text"] == "EXIT 출구"
+    assert scenes[1]["faces"][0]["boxes"][1] == (62.5, -0.01, 0.2, 0.1, 0.2)
+    assert scenes[2]["faces"][0]["reject"] == "too small"
+
+
+def test_text_in_the_picture_is_found_but_not_what_is_said_again(
+    connection: apsw.Connection, film: File
+) -> None:
+    with transaction(connection):
+        shelf.fill(connection, film, lines=LINES, scenes=SCENES, seen=SEEN)
+    asked = "select count(*) from scene_words where scene_words match ?"
+    found = [connection.execute(asked, (word,)).fetchall()[0][0] for word in ("exit", "over")]
+    assert found == [1, 2]  # the line over the cut counts for two scenes; its caption for none
 
 
 def test_the_record_has_the_shape_that_readers_know(

@@ -4,7 +4,7 @@ Everything belongs to the scene that its time lies in, so findings name a time a
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import apsw
@@ -103,7 +103,7 @@ def keep_vectors(
     connection: apsw.Connection,
     file_id: int,
     found: Iterable[PictureVector],
-    identities: dict[str, str],
+    identities: Mapping[str, str],
 ) -> None:
     """Replace the picture vectors of a file.
 
