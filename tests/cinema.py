@@ -7,9 +7,11 @@ away), an episode, and one whose every name is hostile.
 import asyncio
 import shutil
 import tempfile
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import apsw
 from PIL import Image
@@ -41,6 +43,8 @@ HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'&{{7*7}}"
 MP4 = "mov,mp4,m4a,3gp,3g2,mj2"
 MKV = "matroska,webm"
 PASSWORD = "open sesame"
+
+Open = Callable[..., Awaitable[tuple["Cinema", Any]]]  # the fixture `open_house`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +103,7 @@ def titles(folder: Path) -> list[Title]:
             path=b"/away/The Long Way Up (1999).mkv",
             duration_ms=7_200_000,
             year=1999,
-            scene_ms=18_000,
+            scene_ms=36_000,
             lines=LONG_LINES,
         ),
         Title(

@@ -3,14 +3,16 @@
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from blockbuster import blockbuster_ctx
 from hypothesis import HealthCheck, settings
 
-from companion.config import Config
+from companion.config import Config, Web
 from companion.store.db import Store
 from tests.models_fixture import models_folder as models_folder, need_model as need_model
 
@@ -102,3 +104,21 @@ def library_folder(tmp_path: Path) -> Path:
     folder = tmp_path / "library"
     folder.mkdir()
     return folder
+
+
+@pytest.fixture
+async def open_house(
+    config: Config, store: Store, library_folder: Path, aiohttp_client: Any
+) -> Callable[..., Awaitable[tuple[Any, Any]]]:
+    """Open the pages of a small library: `house, client = await open_house(Web(...), search=...)`.
+
+    What is named replaces a part of the real ones.
+    """
+    from tests import cinema
+    from webui.routes import build
+
+    async def opened(web: Web | None = None, **changes: Any) -> tuple[Any, Any]:
+        house = await cinema.open_cinema(config, store, library_folder, web)
+        return house, await aiohttp_client(build(replace(house.parts, **changes)))
+
+    return opened

@@ -1,7 +1,6 @@
 """Who and what may reach the pages: each test is a threat that webui/security.py names."""
 
 import re
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,15 +13,13 @@ from yarl import URL
 
 from companion.config import Config, Web
 from companion.store import accounts
-from companion.store.db import Store
 from tests import cinema
-from tests.cinema import HOSTILE, PASSWORD, Cinema
+from tests.cinema import HOSTILE, PASSWORD, Open
 from webui import security
 from webui.routes import ROUTES, build
 from webui.security import Caller, Patience, host_allowed, safe_next
 
 Client = TestClient[Any, Any]
-Open = Callable[..., Awaitable[Client]]
 
 CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
@@ -36,19 +33,6 @@ BEYOND = Web(host="0.0.0.0", port=0)
 def cheap_hash(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(accounts, "SCRYPT_N", 2**10)
     monkeypatch.setattr(accounts, "SCRYPT_P", 1)
-
-
-@pytest.fixture
-async def open_house(
-    config: Config, store: Store, library_folder: Any, aiohttp_client: Any
-) -> Callable[..., Awaitable[tuple[Cinema, Client]]]:
-    """Open the pages with these web settings."""
-
-    async def opened(web: Web | None = None, **changes: Any) -> tuple[Cinema, Client]:
-        house = await cinema.open_cinema(config, store, library_folder, web)
-        return house, await aiohttp_client(build(replace(house.parts, **changes)))
-
-    return opened
 
 
 async def token_of(page: ClientResponse) -> str:

@@ -9,6 +9,7 @@ import gzip
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib import resources
 
 TYPES = {
@@ -38,8 +39,9 @@ class Assets:
     templates: Mapping[str, str]
 
 
+@cache
 def load() -> Assets:
-    """Read templates and static files of the package. Blocks some 20 ms."""
+    """Read templates and static files of the package. Blocks some 20 ms the first time."""
     package = resources.files("webui")
     static = {
         entry.name: entry.read_bytes()

@@ -6,7 +6,7 @@ from typing import Any
 
 from aiohttp import web
 
-from webui import api, assets, gate, media, pages, security
+from webui import api, gate, media, pages, security
 from webui.gate import Access
 from webui.parts import Parts
 from webui.visit import Visit, house
@@ -41,6 +41,7 @@ ROUTES: tuple[tuple[str, str, Answer, Access], ...] = (
     ("GET", "/api/1/files/{file}/scenes", api.scenes, Access.VIEWER),
     ("GET", "/api/1/status", api.status, Access.VIEWER),
     ("POST", "/api/1/scan", api.scan, Access.OWNER),
+    ("POST", "/api/1/sync", api.sync, Access.OWNER),
     ("POST", "/api/1/retry", api.retry, Access.OWNER),
     ("GET", "/api/1/health", api.health, Access.ANYONE),
     ("GET", "/api/1/openapi.json", api.description, Access.ANYONE),
@@ -67,8 +68,7 @@ def build(parts: Parts) -> web.Application:
         response.headers.update(said)
 
     async def furnish(app: web.Application) -> AsyncIterator[None]:
-        found = await asyncio.to_thread(assets.load)
-        app[gate.HOUSE] = await asyncio.to_thread(house, parts, found)
+        app[gate.HOUSE] = await asyncio.to_thread(house, parts)
         yield
 
     app.on_response_prepare.append(add_headers)

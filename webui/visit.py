@@ -6,6 +6,7 @@ template engine.
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from http import HTTPStatus
 
 import jinja2
@@ -13,7 +14,7 @@ import msgspec
 from aiohttp import web
 
 from companion.model import Viewer
-from webui import security
+from webui import assets, security
 from webui.assets import Assets
 from webui.links import Links
 from webui.parts import Parts
@@ -35,32 +36,38 @@ class House:
     patience: security.Patience
 
 
-def house(parts: Parts, assets: Assets) -> House:
-    """Compile every template and return the house. Blocks some 100 ms.
+def house(parts: Parts) -> House:
+    """Read the package and return the house. Blocks some 100 ms the first time.
 
     Raises ValueError if a trusted proxy of the configuration is no address or network.
     """
-    links = Links(parts.config.web.base_path, assets.version)
+    found = assets.load()
+    return House(
+        parts=parts,
+        assets=found,
+        links=Links(parts.config.web.base_path, found.version),
+        templates=_templates(),
+        trusted=security.networks(parts.config.web.trusted_proxies),
+        patience=security.Patience(),
+    )
+
+
+@cache
+def _templates() -> jinja2.Environment:
+    """Compile every template, so that no page waits for it and no mistake hides in one."""
+    sources = assets.load().templates
     templates = jinja2.Environment(
-        loader=jinja2.DictLoader(dict(assets.templates)),
+        loader=jinja2.DictLoader(dict(sources)),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         auto_reload=False,
     )
-    templates.globals["links"] = links
     templates.filters["utc"] = _utc
-    for name in assets.templates:
+    for name in sources:
         templates.get_template(name)
-    return House(
-        parts=parts,
-        assets=assets,
-        links=links,
-        templates=templates,
-        trusted=security.networks(parts.config.web.trusted_proxies),
-        patience=security.Patience(),
-    )
+    return templates
 
 
 def _utc(unix_ms: int) -> str:
@@ -142,7 +149,7 @@ class Visit:
         """Draw a page, or its `part` (another template) when htmx asks for that."""
         name = part if part is not None and self.wants_part else template
         text = self.house.templates.get_template(name).render(
-            visit=self, viewer=self.viewer_or_none, **context
+            visit=self, viewer=self.viewer_or_none, links=self.links, **context
         )
         response = web.Response(text=text, status=status, content_type="text/html", charset="utf-8")
         response.headers["Cache-Control"] = PRIVATE
