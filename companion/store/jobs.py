@@ -3,7 +3,7 @@
 What is missing is derived from the stage rows (companion.stages); a job only says that somebody
 asked, so deleting all of them loses nothing. A job that is taken carries a lease. Who keeps it
 renews the lease; if nobody does, the next `take` gives it back. `attempts` counts how often a job
-was taken: with it, a keeper whose lease ran out cannot end the job of the next one.
+was taken and never goes back: with it, a keeper whose lease ran out cannot end the job of the next.
 """
 
 from __future__ import annotations  # apsw.SQLiteValue is known to type checkers only
@@ -154,9 +154,9 @@ def release_all_running(c: apsw.Connection) -> int:
 
 
 def again(c: apsw.Connection, job_id: int) -> bool:
-    """Let a failed job wait once more, with a clean slate."""
+    """Let a failed job wait once more."""
     c.execute(
-        "update jobs set state = 'waiting', reason = '', attempts = 0, started_at_ms = null"
+        "update jobs set state = 'waiting', reason = '', started_at_ms = null"
         " where id = ? and state = 'failed'",
         (job_id,),
     )

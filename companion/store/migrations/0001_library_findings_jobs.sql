@@ -231,8 +231,9 @@ create table vectors (
 create unique index vectors_by_scene on vectors (scene_id, model_id, part);
 create index vectors_by_code on vectors (model_id, scene_id, code);
 
+-- An id is never given again: who has lost a job must not end a later one.
 create table jobs (
-    id integer primary key,
+    id integer primary key autoincrement,
     file_id integer not null references files on delete cascade,
     runs text not null check (runs in ('words', 'picture', 'speech', 'meaning')),
     state text not null check (state in ('waiting', 'running', 'failed')),
