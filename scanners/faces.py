@@ -30,12 +30,12 @@ MAX_FACES = 12  # of a sample, the largest: a crowd has no names
 MIN_HEIGHT = 28  # px of a sample of 960; below it SFace knows people again worse, see README
 GOOD_HEIGHT = 80  # px; from here on more pixels change nothing
 MIN_SHARPNESS = 0.06  # of `sharpness`; blur of 3 % of the face's height, cosine 0.65 to itself
-GOOD_SHARPNESS = 0.3
+GOOD_SHARPNESS = 0.5
 MAX_TURN = 0.5  # of the distance of the eyes; the nose is that far off at some 42 degrees
 PITCH = (0.25, 0.55, 0.85)  # where the nose lies between eyes (0) and mouth (1): least, best, most
 MIN_SCORE = 0.75  # of the detector
-GOOD_SCORE = 0.9
-MAX_HIDDEN = 0.3  # of the box; more is cut off by the picture's edge
+GOOD_SCORE = 1.0
+MAX_HIDDEN = 0.15  # of the box; with more cut off, SFace falls to a cosine of 0.7 to the whole face
 THUMBNAIL = 160  # px, both ways
 MARGIN = 0.4  # of the larger side of the box, around it in the thumbnail
 
@@ -187,7 +187,7 @@ def judge(found: Detected, sharp: float, shown: float) -> tuple[float, str]:
     nod = (pitch - least) / (best - least) if pitch < best else (most - pitch) / (most - best)
     marks = (
         (_part(found.height, MIN_HEIGHT * 0.75, GOOD_HEIGHT), found.height < MIN_HEIGHT, "small"),
-        (_part(shown, 0.5, 1), shown < 1 - MAX_HIDDEN, "cut off"),
+        (_part(shown, 0.6, 1), shown < 1 - MAX_HIDDEN, "cut off"),
         (_part(MAX_TURN * 1.2 - abs(turn), 0, MAX_TURN), abs(turn) > MAX_TURN, "turned"),
         (_part(nod, -0.2, 0.6), nod < 0, "turned"),
         (_part(sharp, MIN_SHARPNESS / 2, GOOD_SHARPNESS), sharp < MIN_SHARPNESS, "blurred"),

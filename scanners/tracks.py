@@ -20,9 +20,11 @@ NEAR = 0.1  # overlap from which it may have moved on
 ALONE = 0.5  # the second best overlap may be that part of the best, else it is anybody's guess
 NEAR_BONUS = 0.06  # cosine; what place makes up for in likeness ...
 FAR_MALUS = 0.09  # ... and what is asked for beyond `same` where place says nothing
+LEAST_WEIGHT = 0.01  # of a vote
 APART = 0.1  # cosine below `same`, at which two faces of one piece are two people
 
 Vector = NDArray[np.float32]
+Numbers = NDArray[np.float32]
 Box = tuple[float, float, float, float]  # x, y, width, height as fractions of the picture
 
 
@@ -46,11 +48,14 @@ class Piece:
     @property
     def vector(self) -> Vector | None:
         """The mean of the votes, weighted by their quality, unit length; None without votes."""
-        if not self.votes:
-            return None
-        total = sum(vector * np.float32(face.quality) for face, vector in self.votes)
-        length = float(np.linalg.norm(total))
-        return np.asarray(total / length, np.float32) if length > 0 else None
+        return self.direction if self.votes else None
+
+    @property
+    def direction(self) -> Vector:
+        """The vector of a piece with votes."""
+        weights = np.array([max(face.quality, LEAST_WEIGHT) for face, _ in self.votes], np.float32)
+        total = weights @ np.stack([vector for _, vector in self.votes])
+        return np.asarray(total / np.linalg.norm(total), np.float32)
 
     @property
     def best(self) -> Face:
@@ -144,25 +149,34 @@ def _singles(piece: Piece, embed: Callable[[Face], Vector]) -> list[Piece]:
 
 
 def _join(pieces: list[Piece], same: float) -> None:
-    """Join the most alike pieces, again and again, until none are alike enough."""
-    while True:
-        best, pair = 0.0, None
-        for one, other in combinations(pieces, 2):
-            worth = _likeness(one, other, same)
-            if worth > best:
-                best, pair = worth, (one, other)
-        if pair is None:
-            return
-        _merge(pieces, *pair)
+    """Join the two most alike pieces, again and again, until none are alike enough."""
+    able = [piece for piece in pieces if piece.votes]
+    alive = set(range(len(able)))
+    worth = np.zeros((len(able), len(able)), np.float32)  # of a pair; symmetric
+    for number in alive:
+        _compare(able, worth, number, range(number), same)
+    while alive and worth.max() > 0:
+        one, other = (int(number) for number in np.unravel_index(worth.argmax(), worth.shape))
+        _merge(pieces, able[one], able[other])
+        alive.discard(other)
+        worth[other, :] = worth[:, other] = 0
+        _compare(able, worth, one, sorted(alive - {one}), same)
 
 
-def _likeness(one: Piece, other: Piece, same: float) -> float:
-    """Return by how much two pieces are more alike than they must be; 0 if they are not."""
-    left, right = one.vector, other.vector
-    if left is None or right is None or _together(one, other):
-        return 0.0
-    needed = same - NEAR_BONUS if _next_to(one, other, NEAR) else same + FAR_MALUS
-    return max(0.0, float(left @ right) - needed)
+def _compare(
+    able: Sequence[Piece], worth: Numbers, one: int, others: Sequence[int], same: float
+) -> None:
+    """Enter by how much a piece is more alike to others than it must be; 0 if it is not."""
+    if not others:
+        return
+    alike = np.stack([able[other].direction for other in others]) @ able[one].direction - same
+    worth[one, others] = worth[others, one] = 0
+    for index in np.flatnonzero(alike > -NEAR_BONUS):
+        other = others[index]
+        if not _together(able[one], able[other]):
+            near = _next_to(able[one], able[other], NEAR)
+            least = -NEAR_BONUS if near else FAR_MALUS
+            worth[one, other] = worth[other, one] = max(0.0, float(alike[index]) - least)
 
 
 def _together(one: Piece, other: Piece) -> bool:
@@ -194,7 +208,7 @@ def _adopt(pieces: list[Piece]) -> None:
         near = [
             piece
             for piece in pieces
-            if piece is not poor and not _together(piece, poor) and _next_to(piece, poor, STILL)
+            if piece is not poor and not _together(piece, poor) and _next_to(piece, poor, NEAR)
         ]
         if len(near) == 1:
             _merge(pieces, near[0], poor)

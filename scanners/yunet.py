@@ -181,7 +181,7 @@ def _first_canvas(rgb: Image) -> tuple[_Look, _Look, Image]:
     room_wide, room_high = CANVAS - left, CANVAS - top
     whole = 1 + 2 * BORDER
     small = min(scale, room_wide / (whole * width + 2), room_high / (whole * height + 2))
-    copy = _resized(rgb, small)
+    copy = _resized(picture, small / scale)
     border_y, border_x = int(copy.shape[0] * BORDER), int(copy.shape[1] * BORDER)
     copy = np.asarray(
         cv2.copyMakeBorder(copy, border_y, border_y, border_x, border_x, cv2.BORDER_REFLECT_101),
@@ -197,7 +197,8 @@ def _resized(rgb: Image, scale: float) -> Image:
     if scale == 1:
         return rgb
     size = (max(1, round(rgb.shape[1] * scale)), max(1, round(rgb.shape[0] * scale)))
-    return np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.uint8)
+    way = cv2.INTER_AREA if scale < 0.6 else cv2.INTER_LINEAR  # the quick one, where it is enough
+    return np.asarray(cv2.resize(rgb, size, interpolation=way), np.uint8)
 
 
 def _window(rgb: Image, row: Numbers) -> _Look:
