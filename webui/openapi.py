@@ -81,6 +81,14 @@ CALLS = (
     ),
     Call(
         method="post",
+        path="/api/1/sync",
+        about="Look through every library for new, moved and removed files",
+        answer=records.Status,
+        body=records.Look,
+        failures=(400, 401, 403, 404),
+    ),
+    Call(
+        method="post",
         path="/api/1/retry",
         about="Try a file again that was set aside",
         answer=records.Requested,

@@ -143,6 +143,10 @@ class Wanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     file: str | None = None
 
 
+class Look(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A wish without details."""
+
+
 class Retry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     file: str
 
