@@ -2,7 +2,6 @@
 
 import contextlib
 import logging
-import os
 import re
 import time
 from datetime import UTC, datetime
@@ -17,7 +16,7 @@ from companion.store import db
 log = logging.getLogger(__name__)
 
 DAY_S = 86_400
-NAME = re.compile(r"heimdex-\d{8}-\d{6}\.db")
+NAME = re.compile(r"heimdex-\d{8}-\d{6}(-\d+)?\.db")
 WAL_SUFFIXES = ("-wal", "-shm")
 
 
@@ -26,8 +25,7 @@ def take(config: Config, to: Path | None = None, *, now: float | None = None) ->
 
     Raises CompanionError if there is none, or if it cannot be written there.
     """
-    moment = datetime.fromtimestamp(time.time() if now is None else now, UTC)
-    target = to or config.backups / f"heimdex-{moment:%Y%m%d-%H%M%S}.db"
+    target = to or _free(config.backups / f"heimdex-{_moment(now)}.db")
     if not config.database.exists():
         raise CompanionError(f"there is nothing to back up: {config.database} does not exist")
     if target.exists():
@@ -76,7 +74,7 @@ def check(path: Path) -> int:
     if not path.is_file():
         raise StoreDamaged(f"there is no backup {path}")
     try:
-        connection = apsw.Connection(os.fspath(path), flags=apsw.SQLITE_OPEN_READONLY)
+        connection = db.connect(path, readonly=True)
         try:
             complaints = [row[0] for row in connection.execute("pragma integrity_check")]
             version = db.version(connection)
@@ -106,28 +104,21 @@ def restore(config: Config, backup: Path, *, now: float | None = None) -> Path |
     database = config.database
     unfinished = database.with_name(f".{database.name}.restoring")
     unfinished.unlink(missing_ok=True)
-    source = apsw.Connection(os.fspath(backup), flags=apsw.SQLITE_OPEN_READONLY)
+    source = db.connect(backup, readonly=True)
     try:
         db.backup(source, unfinished)
     finally:
         source.close()
     check(unfinished)
-    aside = _move_aside(database, time.time() if now is None else now)
+    aside = _move_aside(database, now)
     unfinished.replace(database)
     return aside
 
 
-def _move_aside(database: Path, now: float) -> Path | None:
+def _move_aside(database: Path, now: float | None) -> Path | None:
     if not database.exists():
         return None
-    moment = datetime.fromtimestamp(now, UTC)
-    aside = database.with_name(f"{database.stem}-before-restore-{moment:%Y%m%d-%H%M%S}.db")
-    number = 1
-    while aside.exists():
-        number += 1
-        aside = database.with_name(
-            f"{database.stem}-before-restore-{moment:%Y%m%d-%H%M%S}-{number}.db"
-        )
+    aside = _free(database.with_name(f"{database.stem}-before-restore-{_moment(now)}.db"))
     _empty_the_log(database)
     database.replace(aside)
     for suffix in WAL_SUFFIXES:  # what is left of them belongs to the old database
@@ -136,10 +127,24 @@ def _move_aside(database: Path, now: float) -> Path | None:
     return aside
 
 
+def _moment(now: float | None) -> str:
+    """Return the time in UTC, as file names have it."""
+    return f"{datetime.fromtimestamp(time.time() if now is None else now, UTC):%Y%m%d-%H%M%S}"
+
+
+def _free(path: Path) -> Path:
+    """Return the path, with a number if the name is taken."""
+    number, free = 1, path
+    while free.exists():
+        number += 1
+        free = path.with_stem(f"{path.stem}-{number}")
+    return free
+
+
 def _empty_the_log(database: Path) -> None:
     """Write the write-ahead log into the database, so that one file is the whole of it."""
     with contextlib.suppress(apsw.Error):  # a damaged one is moved as it is, with its log
-        connection = apsw.Connection(os.fspath(database))
+        connection = db.connect(database)
         try:
             connection.execute("pragma wal_checkpoint(truncate)").fetchall()
         finally:

@@ -85,7 +85,7 @@ async def import_sidecars(config: Config) -> tuple[int, int]:
     Return (files rebuilt, files without a sidecar that can be used).
     """
     async with opened(config) as app:
-        await app.sync.run_once()
+        await app.sync.run_once(settle_s=0)
         return await app.indexer.sidecars.restore_all()
 
 

@@ -38,7 +38,7 @@ class Remote:
 
     def sync(self) -> None:
         """Let it look through every library. What it finds waits for its turn."""
-        self._call(records.Requested, "POST", "sync", records.Wanted())
+        self._call(records.Status, "POST", "sync", records.Look())
 
     def scenes(self, file_id: str) -> dict[str, Any]:
         """Return the scene record of a file."""
@@ -55,7 +55,9 @@ class Remote:
             headers["Content-Type"] = "application/json"
         connection = http.client.HTTPConnection(address.hostname, address.port, timeout=TIMEOUT_S)
         try:
-            connection.request(method, target, msgspec.json.encode(body) if body else b"", headers)
+            connection.request(
+                method, target, b"" if body is None else msgspec.json.encode(body), headers
+            )
             answer = connection.getresponse()
             status, text = answer.status, answer.read()
         except (OSError, http.client.HTTPException) as error:

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-import click
 import typer
+from typer.core import TyperCommand, TyperGroup
 
 from companion.cli import app
 
@@ -16,20 +16,24 @@ Written by `python -m tests.commands_page` from what `--help` says; a test keeps
 """
 WIDTH = 88
 
+Command = TyperCommand | TyperGroup
 
-def commands() -> Iterator[tuple[str, click.Command]]:
+
+def commands() -> Iterator[tuple[str, Command]]:
     """Give every command with its full name, groups before what is in them."""
-    yield from _below("heimdex", typer.main.get_command(app))
+    command = typer.main.get_command(app)
+    assert isinstance(command, TyperGroup)
+    yield from _below("heimdex", command)
 
 
-def _below(name: str, command: click.Command) -> Iterator[tuple[str, click.Command]]:
+def _below(name: str, command: Command) -> Iterator[tuple[str, Command]]:
     yield name, command
     for child, below in getattr(command, "commands", {}).items():
         yield from _below(f"{name} {child}", below)
 
 
-def help_of(name: str, command: click.Command) -> str:
-    context = click.Context(
+def help_of(name: str, command: Command) -> str:
+    context = typer.Context(
         command, info_name=name, terminal_width=WIDTH, help_option_names=["-h", "--help"]
     )
     text = command.get_help(context)

@@ -54,6 +54,13 @@ async def test_a_backup_never_overwrites_a_file(store: Store, config: Config) ->
         await off(backups.take, config, made)
 
 
+async def test_two_backups_in_one_second_get_two_names(store: Store, config: Config) -> None:
+    first = await off(backups.take, config, now=NOON)
+    second = await off(backups.take, config, now=NOON)
+    assert second.name == f"{first.stem}-2.db"
+    assert await off(backups.taken, config) == sorted([first, second])
+
+
 def test_without_a_database_there_is_nothing_to_back_up(config: Config) -> None:
     with pytest.raises(CompanionError, match="nothing to back up"):
         backups.take(config)
