@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -137,7 +138,8 @@ def kept(path: Path, count: int, make: Callable[[], Vectors]) -> Vectors:
             np.save(file, made)
         temporary.replace(path)
     except OSError:  # a read-only folder of models: they are made again next time
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink()
     return made
 
 

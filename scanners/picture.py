@@ -27,7 +27,7 @@ LUMA_SIZE = (32, 18)  # px, of the picture by which duplicates are told before t
 SAME_LUMA = 1.0  # of 255, mean difference: nothing has moved; a rabbit far off makes 1.9
 SAME_LOOK = 0.95  # cosine of two frames of a scene that show the same
 FLAT = 4.0  # of 255, deviation of the small luma: black, white or grey, nothing to see
-MAX_WAITING = 240  # samples of a scene that does not close; thinned out above this
+MAX_WAITING = 120  # samples of a scene that does not close; thinned out above this
 MAX_PENDING = 48  # frames that wait for the model: 7 MB at 224 px
 
 
