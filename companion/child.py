@@ -31,6 +31,7 @@ from scanners.base import (
     Finished,
     Found,
     Hello,
+    LookAt,
     Made,
     Options,
     Probe,
@@ -343,6 +344,9 @@ class Children:
         if not await asyncio.to_thread(models.present, self._config.models_folder, name):
             raise ModelMissing(f"the model {name} is missing: run `heimdex models get`")
         request = Encode(id=self.new_id(), role=role, texts=tuple(texts), options=self.options())
+        return await self._encoded(request, role)
+
+    async def _encoded(self, request: Encode | LookAt, role: str) -> Encoded:
         encoded: Encoded | None = None
         async with aclosing(
             self._encoder.ask(request, stall_s=ENCODE_LIMIT_S, limit_s=ENCODE_LIMIT_S)
@@ -355,6 +359,20 @@ class Children:
         if encoded is None:
             raise ScanFailed(role, "the encoder gave no answer", permanent=False)
         return encoded
+
+    async def look_at(self, path: bytes) -> Encoded:
+        """Return the vector of a picture that somebody gave.
+
+        Raises ModelMissing if the model is not there, ScanFailed with the reason if the file is no
+        picture that can be looked at.
+        """
+        name = self.roles().get("picture", "")
+        if not name or not await asyncio.to_thread(
+            models.present, self._config.models_folder, name
+        ):
+            raise ModelMissing(f"the model {name or 'for pictures'} is missing")
+        request = LookAt(id=self.new_id(), path=path, options=self.options())
+        return await self._encoded(request, "picture")
 
     async def still(self, path: bytes, at_ms: int, to: Path, *, width: int = 480) -> None:
         """Write one frame as a JPEG. Raises ScanFailed with the reason."""

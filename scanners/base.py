@@ -40,10 +40,10 @@ class StageInfo(msgspec.Struct, frozen=True):
     plug: str  # "module:Class", loaded in the child on first use
     version: int
     runs_in: Pass
-    needs: tuple[
-        str, ...
-    ] = ()  # stages whose findings are an input: a change makes this one outdated
+    # stages whose findings are an input: a change makes this one outdated
+    needs: tuple[str, ...] = ()
     role: str | None = None  # the role in the model table, if the stage uses a model
+    encoder: str = ""  # plug that encodes queries of that role (TextEncoder); "": the stage itself
     feature: str | None = None  # the switch that turns it off
 
 
@@ -121,6 +121,17 @@ class Encode(msgspec.Struct, frozen=True, kw_only=True, tag="encode"):
     options: Options
 
 
+class LookAt(msgspec.Struct, frozen=True, kw_only=True, tag="look_at"):
+    """Turn a picture that somebody gave into a vector that scenes are compared with.
+
+    Answered by Encoded with one vector, of the space `looks` if the model has one, else `words`.
+    """
+
+    id: int
+    path: bytes
+    options: Options
+
+
 class Still(msgspec.Struct, frozen=True, kw_only=True, tag="still"):
     """Write the frame nearest to at_ms as a JPEG of at most `width` pixels. Answered by Made."""
 
@@ -142,7 +153,7 @@ class Clip(msgspec.Struct, frozen=True, kw_only=True, tag="clip"):
     height: int = 720
 
 
-Request = Scan | Probe | Encode | Still | Clip
+Request = Scan | Probe | Encode | LookAt | Still | Clip
 
 
 # --- replies -------------------------------------------------------------------------------------

@@ -24,6 +24,7 @@ from scanners.base import (
     Finding,
     Finished,
     Found,
+    LookAt,
     Made,
     MediaInfo,
     Options,
@@ -45,9 +46,10 @@ PROGRESS_EVERY_S = 0.5
 
 # loaded on first use, like the stages
 _PROBE = "scanners.media:probe"
-_ONE_PASS = "scanners.fanout:PicturePass"
+_PICTURE = "scanners.fanout:PicturePass"
 _STILL = "scanners.clips:make_still"
 _CLIP = "scanners.clips:make_clip"
+_LOOK_AT = "scanners.uploads:look_at"
 _FEEDERS = ("shots", "scenes")  # they run in every picture pass, because they feed the others
 
 Send = Callable[[Reply], None]
@@ -117,6 +119,10 @@ class Worker:
                 self._send(Probed(id=number, media=load(_PROBE)(path)))
             case Encode():
                 self._encode(request)
+            case LookAt(id=number, path=path, options=options):
+                model, vector = load(_LOOK_AT)(path, options)
+                dims = len(vector) // 2
+                self._send(Encoded(id=number, model=model, dims=dims, vectors=(vector,)))
             case Still(id=number, path=path, at_ms=at_ms, to=to, width=width):
                 load(_STILL)(path, at_ms, to, width=width)
                 self._send(Made(id=number, to=to))
@@ -168,10 +174,11 @@ class Worker:
             for name in _FEEDERS:
                 if name in failures:
                     raise failures[name]
-            one_pass = load(_ONE_PASS)
+            one_pass = load(_PICTURE)
         except Exception as error:  # noqa: BLE001  # the top of the pass
+            failure = unexpected(error)
             for name in scan.stages:
-                self._send(failed(scan.id, name, unexpected(error)))
+                self._send(failed(scan.id, name, failure))
             return
         for name in scan.stages:
             if name in failures:
@@ -194,13 +201,13 @@ class Worker:
                 failures[name] = unexpected(error)
         return stages, failures
 
-    def _stage(self, name: str, options: Options) -> Any:
-        """Return a stage, made once for the same options."""
+    def _stage(self, name: str, options: Options, plug: str = "") -> Any:
+        """Return a stage, or what stands in for it, made once for the same options."""
         kept = self._made.get(name)
         if kept is not None and kept[0] == options:
             return kept[1]
         self._made.pop(name, None)  # let its model go before the next one is loaded
-        stage = load(self._stages[name].plug)(options)
+        stage = load(plug or self._stages[name].plug)(options)
         self._made[name] = (options, stage)
         return stage
 
@@ -208,7 +215,7 @@ class Worker:
         name = next((name for name, one in self._stages.items() if one.role == request.role), None)
         if name is None:
             raise StageError(f"no stage has a model for {request.role!r}")
-        stage = self._stage(name, request.options)
+        stage = self._stage(name, request.options, self._stages[name].encoder)
         vectors = tuple(stage.encode(request.texts))
         dims = len(vectors[0]) // 2 if vectors else 0
         self._send(Encoded(id=request.id, model=stage.model, dims=dims, vectors=vectors))
