@@ -67,7 +67,8 @@ class Faces:
     @property
     def note(self) -> str:
         """How much was found, for people."""
-        return f"{self._faces} faces in {self._tracks} tracks" if self._faces else ""
+        tracks = f"{self._tracks} track" + "s" * (self._tracks != 1)
+        return f"faces seen: {self._faces}, in {tracks}" if self._faces else ""
 
     def frame(self, frame: Any) -> Iterable[Finding]:
         return ()

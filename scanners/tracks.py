@@ -171,7 +171,7 @@ def _compare(
         return
     alike = np.stack([able[other].direction for other in others]) @ able[one].direction - same
     worth[one, others] = worth[others, one] = 0
-    for index in np.flatnonzero(alike > -NEAR_BONUS):
+    for index in np.flatnonzero(alike > -NEAR_BONUS).tolist():
         other = others[index]
         if not _together(able[one], able[other]):
             near = _next_to(able[one], able[other], NEAR)
