@@ -143,9 +143,9 @@ class Indexer:
         folder, roles = self.config.models_folder, self.children.roles()
         lacking: dict[Pass, str] = {}
         for stage in stages.enabled(self.config):
-            info = STAGES[stage]
-            if info.role and not await asyncio.to_thread(models.present, folder, roles[info.role]):
-                lacking[info.runs_in] = roles[info.role]
+            for name in stages.needed_models(stage, roles):
+                if not await asyncio.to_thread(models.present, folder, name):
+                    lacking[STAGES[stage].runs_in] = name
         self._lacking = lacking
 
     # --- the loop ---------------------------------------------------------------------------------
@@ -260,7 +260,7 @@ class Indexer:
             stage=stage,
             version=STAGES[stage].version,
             model=model or stages.model_of(stage, self.children.roles()),
-            inputs=stages.inputs_of(stage, known, self.config),
+            inputs=stages.inputs_of(stage, known, self.config, self.children.roles()),
             state=StageState.DONE,
             reason="",
             note=note,
@@ -337,7 +337,7 @@ def _keep_failure(
         stage=stage,
         version=STAGES[stage].version if real else 0,
         model=stages.model_of(stage, roles) if real else "",
-        inputs=stages.inputs_of(stage, known, config) if real else "",
+        inputs=stages.inputs_of(stage, known, config, roles) if real else "",
         state=StageState.FAILED,
         reason=error.reason,
         note="",

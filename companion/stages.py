@@ -43,7 +43,16 @@ def spaces(roles: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def inputs_of(stage: str, known: Known, config: Config) -> str:
+def needed_models(stage: str, roles: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the rows of the model table that a stage cannot do without."""
+    role = STAGES[stage].role
+    if role is None:
+        return ()
+    borrows = role == "picture" and models.model(roles[role]).engine == models.BORROWS_WORDS
+    return (roles[role], roles["meaning"]) if borrows else (roles[role],)
+
+
+def inputs_of(stage: str, known: Known, config: Config, roles: Mapping[str, str]) -> str:
     """Return a short hash of what a stage would read besides the film itself."""
     scan = config.scan
     if stage == "subtitles":
@@ -53,6 +62,8 @@ def inputs_of(stage: str, known: Known, config: Config) -> str:
         if replaced(known, config):
             return REPLACED
         return _hash(scan.speech_language, scan.beam)
+    if stage == "picture":
+        return _hash(spaces(roles)["words"])  # the text model that its words belong to
     if stage == "meaning":
         return _hash(
             *(
@@ -113,9 +124,10 @@ def _ready(stage: str, known: Known, config: Config, roles: Mapping[str, str]) -
         return up_to_date("subtitles", known, config, roles) or set_aside(
             "subtitles", known, config, roles
         )
-    if stage == "scenes":
-        # Runs in the same pass as the shots it needs.
-        return not set_aside("shots", known, config, roles)
+    if STAGES[stage].runs_in == "picture":
+        # Runs in the same pass as what it needs, and is nothing without it.
+        feeders = [each for each in ("shots", "scenes") if each != stage]
+        return not any(set_aside(each, known, config, roles) for each in feeders)
     if stage == "meaning":
         return known.has_scenes
     return True
@@ -127,7 +139,7 @@ def _same(
     return (row.version, row.model, row.inputs) == (
         STAGES[stage].version,
         model_of(stage, roles),
-        inputs_of(stage, known, config),
+        inputs_of(stage, known, config, roles),
     )
 
 

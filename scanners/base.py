@@ -52,6 +52,15 @@ STAGES: dict[str, StageInfo] = {
     "speech": StageInfo("scanners.speech:Speech", 1, "speech", needs=("subtitles",), role="speech"),
     "shots": StageInfo("scanners.shots:Shots", 1, "picture"),
     "scenes": StageInfo("scanners.scenes:Scenes", 1, "picture", needs=("shots",)),
+    "picture": StageInfo(
+        "scanners.picture:Picture",
+        1,
+        "picture",
+        needs=("scenes",),
+        role="picture",
+        encoder="scanners.picture:PictureWords",
+        feature="vision",
+    ),
     "meaning": StageInfo(
         "scanners.meaning:Meaning",
         1,

@@ -104,7 +104,11 @@ MODELS: dict[str, Model] = read_table(
 )
 
 PROFILES: dict[str, dict[str, str]] = {
-    "embedded": {"speech": "whisper-base", "meaning": "use-m3"},
+    "embedded": {
+        "speech": "whisper-base",
+        "meaning": "use-m3",
+        "picture": "efficientnet-lite0",
+    },
     "standard": {
         "speech": "whisper-large-v3-turbo",
         "meaning": "bge-m3",

@@ -13,7 +13,7 @@ import pytest
 
 from companion import sidecar
 from companion.child import COMMAND, Children
-from companion.config import Config, Scanning, Sidecars
+from companion.config import Config, Features, Scanning, Sidecars
 from companion.findings import Shot
 from companion.indexing import Indexer
 from companion.model import File, SideFileRow, StageState, Viewer
@@ -25,6 +25,12 @@ from tests.films import Words, make_film
 
 SCRIPTED = (sys.executable, "-m", "tests.fakes.scripted_child")
 LINES = ((500, 1500, "We sail at dawn."), (2_200, 3_500, "Nobody told me about the dog."))
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    """What needs no model files: they are not there."""
+    return Config(data_dir=tmp_path / "data", features=Features(vision=False))
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ import pytest
 
 from companion import sidecar
 from companion.store.db import connect
+from scanners.base import STAGES
 from tests.films import Words, make_film
 from tests.models_fixture import Need
 
@@ -117,7 +118,7 @@ def test_twenty_kills_lose_nothing_that_was_kept(tmp_path: Path, need_model: Nee
     assert last.wait(timeout=200) == 0
     now = library.rows()
     assert {row for row, at_ms in now.items() if kept.get(row, at_ms) != at_ms} == set()
-    assert len(now) == 3 * 5
+    assert len(now) == 3 * len(STAGES)
     assert library.check_sidecars() == 3
     whole(library)
 
