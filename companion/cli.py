@@ -1,6 +1,7 @@
 """The command `heimdex`: each verb calls one flow. Errors are words, and exit code 1."""
 
 import asyncio
+import os
 import sys
 from contextlib import closing
 from functools import partial
@@ -83,6 +84,8 @@ def try_(
     What is tried has a data folder of its own, so it never mixes with another library.
     """
     changes = _changes(host, port)
+    if err.is_terminal and "HEIMDEX_LOG__LEVEL" not in os.environ:
+        changes["log.level"] = "WARNING"  # the bar tells the rest
     _serve(trial.prepare(folder, data_dir=data_dir, file=config, changes=changes))
 
 
@@ -101,8 +104,8 @@ def scan(
 ) -> None:
     """Index a folder or a video and leave.
 
-    Status 0 if all went well, 1 if something did not. A folder outside every library becomes one. Beside a running daemon it is the daemon that
-    scans, at once and outside of every window.
+    Status 0 if all went well, 1 if something did not. A folder outside every library becomes one.
+    Beside a running daemon it is the daemon that scans, at once and outside of every window.
     """
     settings = load(data_dir=data_dir, file=config)
     path = path.absolute()

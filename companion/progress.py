@@ -21,6 +21,7 @@ from companion.store.db import Store
 
 FAILURES_SHOWN = 200
 SPEED_MEMORY = 0.3  # weight of the newest speed in the running average
+COMING = "Bringing models"  # how the note begins that says so
 SPEED_AFTER_S = 1.0  # a speed measured over less means nothing
 
 
@@ -163,7 +164,9 @@ def _holds(why: Why, waiting: dict[Pass, int]) -> tuple[str, ...]:
     if why.closed and any(waiting.values()):
         holds.append(f"Outside the scan window: {why.closed}.")
     lacking = sorted({model for runs, model in why.lacking.items() if waiting.get(runs)})
-    holds += [f"The model {model} is missing: run `heimdex models get`." for model in lacking]
+    coming = any(note.startswith(COMING) for note in why.notes)
+    hint = "it is on its way" if coming else "run `heimdex models get`"
+    holds += [f"The model {model} is missing: {hint}." for model in lacking]
     return tuple(holds)
 
 

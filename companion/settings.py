@@ -180,5 +180,6 @@ def _contradictions(config: Config) -> list[str]:
         "own clips. Choose another data folder"
         for path in sorted(set(paths))
         if config.data_dir.is_relative_to(path)
-    ]
+        and not any(part.startswith(".") for part in config.data_dir.relative_to(path).parts)
+    ]  # hidden folders are not looked into
     return found

@@ -110,18 +110,21 @@ async def show_progress(console: Console, indexer: Indexer) -> None:
     """Keep a bar in the terminal until cancelled; there is none while there is nothing to do."""
     if not console.is_terminal:
         return
-    columns = (BarColumn(bar_width=24), TextColumn("{task.description}"))
     while True:
-        with Progress(*columns, console=console, transient=True, auto_refresh=False) as progress:
-            task = progress.add_task("Starting", total=None)
-            while is_busy(status := await indexer.status()):
-                done, total = share(status)
-                progress.update(
-                    task, description=headline(status), completed=done, total=total or None
-                )
-                progress.refresh()
-                await asyncio.sleep(REFRESH_S)
+        if is_busy(await indexer.status()):
+            await _bar_until_idle(console, indexer)
         await indexer.changed()
+
+
+async def _bar_until_idle(console: Console, indexer: Indexer) -> None:
+    columns = (BarColumn(bar_width=24), TextColumn("{task.description}"))
+    with Progress(*columns, console=console, transient=True, auto_refresh=False) as progress:
+        task = progress.add_task("")
+        while is_busy(status := await indexer.status()):
+            done, total = share(status)
+            progress.update(task, description=headline(status), completed=done, total=total or None)
+            progress.refresh()
+            await asyncio.sleep(REFRESH_S)
 
 
 def is_busy(status: IndexingStatus) -> bool:

@@ -6,13 +6,15 @@ speech is assembled while the page already answers.
 """
 
 import asyncio
+import contextlib
 import hashlib
 import logging
 import os
 import re
+import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +26,6 @@ from companion.settings import default_data_dir, load
 log = logging.getLogger(__name__)
 
 DEMO_COMMAND = (sys.executable, "-m", "scanners.demo")
-DEMO_NOTE = "Assembling the demo library: real films and real speech, made once."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,10 +71,13 @@ def parts(trial: Trial, app: App, command: Sequence[str] = DEMO_COMMAND) -> list
     if demo is None:
         return []
 
+    def tell(line: str) -> None:
+        app.note = f"Assembling the demo library, once: {line}"
+
     async def assemble() -> None:
-        app.note = DEMO_NOTE
+        tell("real films and real speech")
         try:
-            await _run([*command, os.fspath(demo)])
+            await _run([*command, os.fspath(demo)], tell)
         finally:
             app.note = ""
         await app.sync.run_once(settle_s=0)
@@ -86,8 +90,11 @@ def assemble(folder: Path, command: Sequence[str] = DEMO_COMMAND) -> int:
     return subprocess.run([*command, os.fspath(folder)], check=False).returncode  # noqa: S603
 
 
-async def _run(command: Sequence[str]) -> None:
-    """Run a program to its end. Raises CompanionError with its last words; cancelled, kills it."""
+async def _run(command: Sequence[str], tell: Callable[[str], None]) -> None:
+    """Run a program to its end, telling each line that it prints.
+
+    Raises CompanionError with its last words if it fails; cancelled, it is killed.
+    """
     process = await asyncio.create_subprocess_exec(
         *command,
         stdin=asyncio.subprocess.DEVNULL,
@@ -95,15 +102,20 @@ async def _run(command: Sequence[str]) -> None:
         stderr=asyncio.subprocess.STDOUT,
         start_new_session=True,  # Ctrl-C in the terminal reaches us alone
     )
+    assert process.stdout is not None
+    last = "it said nothing"
     try:
-        output, _ = await process.communicate()
+        async for line in process.stdout:
+            last = line.decode(errors="replace").strip() or last
+            tell(last)
+        status = await process.wait()
     finally:
         if process.returncode is None:
-            process.kill()
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
             await process.wait()
-    if process.returncode:
-        last = output.decode(errors="replace").strip().splitlines()[-1:] or ["no reason given"]
-        raise CompanionError(f"the demo library could not be assembled: {last[0]}")
+    if status:
+        raise CompanionError(f"the demo library could not be assembled: {last}")
 
 
 def _name(library: Path, demo: Path | None) -> str:

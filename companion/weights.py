@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from companion.config import Config
 from companion.errors import ModelMissing
+from companion.progress import COMING
 from scanners import fetch, models
 
 log = logging.getLogger(__name__)
@@ -82,7 +83,7 @@ class Weights:
         """Return what the indexing page should say."""
         if self.doing:
             share = f" ({self.done_bytes * 100 // self.total_bytes} %)" if self.total_bytes else ""
-            return (f"Bringing models: {self.doing}{share}.",)
+            return (f"{COMING}: {self.doing}{share}.",)
         return (f"{self.complaint}",) if self.complaint else ()
 
     async def _bring(self, name: str) -> None:

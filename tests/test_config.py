@@ -245,6 +245,12 @@ def test_a_folder_named_twice_and_one_that_holds_the_data_folder_are_mistakes(
     assert "holds the data folder" in found[1]
 
 
+def test_a_data_folder_in_a_hidden_part_of_a_library_is_no_mistake(tmp_path: Path) -> None:
+    data_dir = tmp_path / ".local" / "share" / "heimdex"
+    config = load(data_dir=data_dir, environ={}, changes={"library.folders": [str(tmp_path)]})
+    assert config.folders == (Folder(path=tmp_path),)
+
+
 def test_the_data_folder_is_the_argument_then_the_variable_then_the_platform_s(
     tmp_path: Path,
 ) -> None:
