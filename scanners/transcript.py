@@ -124,12 +124,14 @@ def lines_of(words: Sequence[Said], language: str) -> Iterator[Line]:
 
 
 def _split(words: Sequence[Said]) -> Iterator[Sequence[Said]]:
-    at = _best_break(words)
-    if at is None:
-        yield words
-        return
-    yield from _split(words[:at])
-    yield from _split(words[at:])
+    todo = [words]
+    while todo:
+        part = todo.pop()
+        at = _best_break(part)
+        if at is None:
+            yield part
+        else:
+            todo += [part[at:], part[:at]]
 
 
 def _best_break(words: Sequence[Said]) -> int | None:
