@@ -18,6 +18,7 @@ def module(name: str, source: str, monkeypatch: pytest.MonkeyPatch) -> None:
 GOOD = 'LIMITS = {"speed": "<= 1.20"}\ndef measure(folder):\n    return {"speed": 1.1, "told": 7}\n'
 SLOW = 'LIMITS = {"speed": "<= 1.20"}\ndef measure(folder):\n    return {"speed": 1.3}\n'
 AWAY = "from tests.figures import Skipped\ndef measure(folder):\n    raise Skipped('no film')\n"
+GONE = 'LIMITS = {"speed": "<= 1.20"}\ndef measure(folder):\n    return {}\n'
 TORN = "def measure(folder):\n    raise ValueError('torn')\n"
 
 
@@ -28,6 +29,7 @@ TORN = "def measure(folder):\n    raise ValueError('torn')\n"
         (SLOW, 1, "BROKEN"),
         (AWAY, 0, "skipped: no film"),
         (TORN, 1, "broken"),
+        (GONE, 1, "was not measured"),
     ],
 )
 def test_a_figure_is_held_to_its_limit(
