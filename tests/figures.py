@@ -54,10 +54,8 @@ def run(package: str, to: Path, arguments: list[str] | None = None) -> int:
             traceback.print_exc()
             notes[name] = "broken: see above"
         print(f"{name}: {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
-    notes |= {
-        name: "broken: it has a limit and was not measured"
-        for name in limits.keys() - figures.keys()
-    }
+    unmeasured = "broken: it has a limit and was not measured"
+    notes |= dict.fromkeys(limits.keys() - figures.keys(), unmeasured)
     broken = [name for name in figures if name in limits and not holds(figures[name], limits[name])]
     print(table(figures, limits, notes))
     keep(to, figures, limits, notes)
