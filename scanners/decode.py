@@ -12,15 +12,8 @@ from typing import Any
 import av
 
 from scanners.base import StageError
-from scanners.frames import Sample, Shrinker, SmallFrame, Upright, sharpness
-from scanners.media import (
-    check_size,
-    length_ms,
-    open_media,
-    picture_stream,
-    start_ms,
-    time_ms,
-)
+from scanners.frames import Image, Sample, Shrinker, SmallFrame, Upright, sharpness
+from scanners.media import Clock, check_size, length_ms, open_media, picture_stream, start_ms
 from scanners.refusals import read_error
 
 BACK_MS = (0, 10_000, 60_000)  # how much earlier to seek, in turn, where a file lands too late
@@ -63,12 +56,13 @@ class Reader:
         # all of the second that the beginning lies in, and one before it for the cut detector
         needed = self._begin // WINDOW_MS * WINDOW_MS - WINDOW_MS
         for frame, ms, pts, time_base in self.timed(needed):
+            luma, bgr = shrinker.small(frame)
             if self._side and sampler is None:
                 begin = ms if needed > 0 else 0
-                sampler = Sampler(shrinker, Upright(self.aspect), self._side, begin_ms=begin)
+                sampler = Sampler(Upright(self.aspect), self._side, begin_ms=begin)
             if sampler is not None:
-                yield from sampler.feed(frame, ms)
-            yield SmallFrame(ms=ms, pts=pts, time_base=time_base, bgr=shrinker.bgr(frame))
+                yield from sampler.feed(frame, ms, luma)
+            yield SmallFrame(ms=ms, pts=pts, time_base=time_base, bgr=bgr, luma=luma)
         if sampler is not None:
             yield from sampler.finish()
         if not self.frames:
@@ -101,37 +95,51 @@ class Reader:
             stream.codec_context.thread_count = self._threads
             if from_ms and not seek(container, from_ms):
                 return
-            clock = _Clock(stream, start_ms(container))
+            stamps = _Stamps(stream, start_ms(container))
             last_ms = -1
             for frame in self._frames(container, stream):
-                ms, pts = clock.time(frame)
+                ms, pts = stamps.of(frame)
                 if last_ms < ms <= self._latest:
                     last_ms = ms
                     self.frames += 1
                     self.end_ms = max(self.end_ms, ms + 1)
-                    yield frame, ms, pts, clock.time_base
+                    yield frame, ms, pts, stamps.time_base
                 elif ms >= 0:
                     self.unreadable += 1
 
     def _frames(self, container: Any, stream: Any) -> Iterator[Any]:
-        start = start_ms(container)
+        ends: dict[int, int] = {}  # the last time stamp of each stream
+        latest = self._limits(container)
         for packet in self._packets(container, stream):
+            number = packet.stream_index
             if packet.pts is not None:
-                end = time_ms(packet.pts + (packet.duration or 0), packet.time_base, start)
-                if end <= self._latest:
-                    self.end_ms = max(self.end_ms, end)
-            if packet.stream_index != stream.index:
-                continue
-            try:
-                frames = packet.decode()
-            except (av.FFmpegError, ValueError) as error:
-                if not read_error(error).permanent:
-                    raise read_error(error) from error
-                self.unreadable += 1
-                continue
-            for frame in frames:
-                check_size(frame.width, frame.height)
-                yield frame
+                end = packet.pts + (packet.duration or 0)
+                if ends.get(number, 0) < end <= latest[number][1]:
+                    ends[number] = end
+            if number == stream.index:
+                yield from self._decoded(packet)
+        for number, end in ends.items():
+            self.end_ms = max(self.end_ms, latest[number][0].ms(end))
+
+    def _limits(self, container: Any) -> dict[int, tuple[Clock, int]]:
+        """Return the clock of each stream and the latest time stamp to believe."""
+        start = start_ms(container)
+        clocks = {
+            one.index: Clock(one.time_base, start) for one in container.streams if one.time_base
+        }
+        return {number: (clock, clock.pts(self._latest)) for number, clock in clocks.items()}
+
+    def _decoded(self, packet: Any) -> Iterator[Any]:
+        try:
+            frames = packet.decode()
+        except (av.FFmpegError, ValueError) as error:
+            if not read_error(error).permanent:
+                raise read_error(error) from error
+            self.unreadable += 1
+            return
+        for frame in frames:
+            check_size(frame.width, frame.height)
+            yield frame
 
     def _packets(self, container: Any, stream: Any) -> Iterator[Any]:
         """Give the packets of picture and sound (whose ends say how far the film goes)."""
@@ -159,25 +167,24 @@ def seek(container: Any, to_ms: int) -> bool:
     return True
 
 
-class _Clock:
+class _Stamps:
     """Tells the time of decoded frames, also where the container gives no time stamps."""
 
     def __init__(self, stream: Any, start: int) -> None:
-        base = stream.time_base
-        self.time_base = Fraction(base.numerator, base.denominator)
-        self._start = start
-        self._start_pts = round(Fraction(start, 1000) / self.time_base)
+        self._clock = Clock(stream.time_base, start)
+        self.time_base = self._clock.time_base
+        self._start = round(Fraction(start, 1000) / self.time_base)
         rate = stream.average_rate or stream.guessed_rate or 25
         self._step = round(1 / (Fraction(rate.numerator, rate.denominator) * self.time_base))
-        self._next = self._start_pts
+        self._next = self._start
 
-    def time(self, frame: Any) -> tuple[int, int]:
+    def of(self, frame: Any) -> tuple[int, int]:
         """Return a frame's ms and its pts, both from the film's start."""
         pts = frame.pts if frame.pts is not None else frame.dts
         if pts is None:
             pts = self._next
         self._next = pts + self._step
-        return time_ms(pts, self.time_base, self._start), pts - self._start_pts
+        return self._clock.ms(pts), pts - self._start
 
 
 class Sampler:
@@ -187,15 +194,14 @@ class Sampler:
     second that had begun before begin_ms is left out.
     """
 
-    def __init__(self, shrinker: Shrinker, upright: Upright, side: int, *, begin_ms: int) -> None:
-        self._shrinker = shrinker
+    def __init__(self, upright: Upright, side: int, *, begin_ms: int) -> None:
         self._upright = upright
         self._side = side
         self._begin = begin_ms
         self._slot = -1
         self._best: tuple[float, int, Any] | None = None
 
-    def feed(self, frame: Any, ms: int) -> Iterator[Sample]:
+    def feed(self, frame: Any, ms: int, luma: Image) -> Iterator[Sample]:
         """Take the next decoded frame; give the sample of the second before, if one has ended."""
         slot = ms // SLOT_MS
         if slot == self._slot:
@@ -203,7 +209,7 @@ class Sampler:
         if self._slot * SLOT_MS // WINDOW_MS != ms // WINDOW_MS:
             yield from self.finish()
         self._slot = slot
-        sharp = sharpness(self._shrinker.luma(frame))
+        sharp = sharpness(luma)
         if self._best is None or sharp > self._best[0]:
             self._best = (sharp, ms, frame)
 

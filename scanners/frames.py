@@ -1,8 +1,8 @@
 """Turns decoded frames into what stages look at.
 
-Two kinds: a small one of every frame (256 x 144, made straight from the Y, U and V planes, which
-costs a fifth of a colour conversion of the whole frame), and upright pictures in square pixels and
-ordinary dynamic range of the few frames that are kept.
+Two kinds: a small one of every frame (256 x 144, picked straight from the Y, U and V planes, which
+costs a small part of a colour conversion of the whole frame), and upright pictures in square pixels
+and ordinary dynamic range of the few frames that are kept.
 """
 
 from dataclasses import dataclass
@@ -21,6 +21,9 @@ from scanners.media import hdr_transfer, quarter_turns, shown_size
 cv2.setNumThreads(1)  # these pictures are too small to share: a pool costs more than it gives
 
 SMALL = (256, 144)  # px, whatever the film's shape: shots are compared, not shown
+_CHROMA = (SMALL[0] // 2, SMALL[1] // 2)
+_ROWS = SMALL[1]
+_U_ROWS = _ROWS // 4  # rows of full width that one quarter-size plane fills
 JPEG_QUALITY = 82  # of 100; a 480 px still is then 20 to 40 KB
 
 Image = NDArray[np.uint8]
@@ -39,12 +42,16 @@ _TURNS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SmallFrame:
-    """Every frame of the film. bgr: (144, 256, 3), as stored: not turned, not tone-mapped."""
+    """Every frame of the film, as stored: not turned, not tone-mapped.
+
+    pts: in time_base, from the film's start. bgr: (144, 256, 3); luma: (144, 256).
+    """
 
     ms: int
     pts: int
     time_base: Fraction
     bgr: Image
+    luma: Image
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,53 +87,89 @@ def to_jpeg(rgb: Image, width: int) -> bytes:
 # --- small frames --------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Plane:
+    """How to read one plane: what is worked out once a film, because it costs more than reading."""
+
+    height: int
+    width: int  # values of a row: twice the pixels where U and V lie side by side
+    paired: bool
+    shift: int  # bits to drop; 0: the values are bytes
+
+
 class Shrinker:
-    """Makes small luma and colour pictures of a film's frames."""
+    """Makes small pictures of a film's frames, by nearest neighbour."""
 
     def __init__(self) -> None:
         self._fallback = VideoReformatter()
+        self._layout: tuple[str, int, int] = ("", 0, 0)
+        self._planes: list[_Plane] = []  # of that layout; empty if it cannot be read directly
 
-    def yuv(self, frame: Any) -> tuple[Image, Image, Image]:
-        """Return Y, U and V, each (144, 256) uint8, by nearest neighbour."""
-        name = frame.format.name
-        if name.startswith(_PLANAR) and not name.endswith("be"):
-            y, u, v = (self._plane(frame, number) for number in range(3))
-            return y, u, v
-        if name in _HALF_PLANAR_8 or name in _HALF_PLANAR_DEEP:
-            chroma = self._plane(frame, 1, channels=2)
-            return self._plane(frame, 0), chroma[:, :, 0], chroma[:, :, 1]
-        if name.startswith("gray") and not name.endswith(("be", "f32le", "f16le")):
-            grey = np.full((SMALL[1], SMALL[0]), 128, np.uint8)
-            return self._plane(frame, 0), grey, grey
-        return self.yuv(
-            self._fallback.reformat(frame, *SMALL, "yuv444p", interpolation="POINT", threads=1)
-        )
+    def small(self, frame: Any) -> tuple[Image, Image]:
+        """Return the luma (144, 256) and the colours (144, 256, 3) in BGR."""
+        layout = (frame.format.name, frame.width, frame.height)
+        if layout != self._layout:
+            self._layout, self._planes = layout, _planes(frame)
+        layouts = self._planes
+        if not layouts:
+            frame = self._fallback.reformat(
+                frame, *SMALL, "yuv420p", interpolation="POINT", threads=1
+            )
+            layouts = _planes(frame)
+        planes = frame.planes
+        # the layout that OpenCV calls I420: all of Y, then U and V at half size, row after row
+        i420 = np.empty((_ROWS + 2 * _U_ROWS, SMALL[0]), np.uint8)
+        i420[:_ROWS] = _picked(planes[0], layouts[0], SMALL)
+        u, v = i420[_ROWS : _ROWS + _U_ROWS], i420[_ROWS + _U_ROWS :]
+        if len(layouts) == 3:
+            u[:] = _picked(planes[1], layouts[1], _CHROMA).reshape(_U_ROWS, SMALL[0])
+            v[:] = _picked(planes[2], layouts[2], _CHROMA).reshape(_U_ROWS, SMALL[0])
+        elif len(layouts) == 2:
+            both = _picked(planes[1], layouts[1], _CHROMA)
+            u[:] = both[:, :, 0].reshape(_U_ROWS, SMALL[0])
+            v[:] = both[:, :, 1].reshape(_U_ROWS, SMALL[0])
+        else:
+            i420[_ROWS:] = 128
+        bgr = np.asarray(cv2.cvtColor(i420, cv2.COLOR_YUV2BGR_I420), np.uint8)
+        return i420[:_ROWS], bgr
 
-    def luma(self, frame: Any) -> Image:
-        """Return the small luma alone."""
-        return self.yuv(frame)[0]
 
-    def bgr(self, frame: Any) -> Image:
-        """Return the small colour picture, (144, 256, 3)."""
-        yuv = np.asarray(cv2.merge(self.yuv(frame)), np.uint8)
-        return np.asarray(cv2.cvtColor(yuv, cv2.COLOR_YUV2BGR), np.uint8)
-
-    def _plane(self, frame: Any, number: int, channels: int = 1) -> Image:
-        plane = frame.planes[number]
-        component = frame.format.components[number]
-        deep = component.bits > 8
-        values: Any = np.frombuffer(plane, np.uint16 if deep else np.uint8)
-        stride = plane.line_size // (2 if deep else 1)
-        rows = values[: stride * component.height].reshape(component.height, stride)
-        rows = rows[:, : component.width * channels]
-        if channels > 1:
-            rows = rows.reshape(component.height, component.width, channels)
-        small: Any = cv2.resize(rows, SMALL, interpolation=cv2.INTER_NEAREST)
-        if not deep:
-            return np.asarray(small, np.uint8)
+def _planes(frame: Any) -> list[_Plane]:
+    """Return how to read a frame's Y, U and V, or Y and the pair UV, or Y alone; else nothing."""
+    name = frame.format.name
+    if name.startswith(_PLANAR) and not name.endswith("be"):
+        count = 3
+    elif name in _HALF_PLANAR_8 or name in _HALF_PLANAR_DEEP:
+        count = 2
+    elif name.startswith("gray") and not name.endswith(("be", "f32le", "f16le")):
+        count = 1
+    else:
+        return []
+    found = []
+    for number, component in enumerate(frame.format.components[:count]):
+        paired = count == 2 and number == 1
         # p010 and its kin keep the bits at the top of the word, the planar formats at the bottom
-        shift = 8 if channels > 1 or frame.format.name in _HALF_PLANAR_DEEP else component.bits - 8
-        return np.asarray(small >> shift, np.uint8)
+        top = name in _HALF_PLANAR_DEEP
+        found.append(
+            _Plane(
+                height=component.height,
+                width=component.width * (2 if paired else 1),
+                paired=paired,
+                shift=8 if top else component.bits - 8,
+            )
+        )
+    return found
+
+
+def _picked(plane: Any, layout: _Plane, size: tuple[int, int]) -> Image:
+    """Return a plane at a size, 8 bits, (height, width) or (height, width, 2) where paired."""
+    values: Any = np.frombuffer(plane, np.uint16 if layout.shift else np.uint8)
+    stride = plane.line_size // values.itemsize
+    rows = values[: stride * layout.height].reshape(layout.height, stride)[:, : layout.width]
+    if layout.paired:
+        rows = rows.reshape(layout.height, layout.width // 2, 2)
+    small: Any = cv2.resize(rows, size, interpolation=cv2.INTER_NEAREST)
+    return np.asarray(small >> layout.shift if layout.shift else small, np.uint8)
 
 
 def sharpness(luma: Image) -> float:

@@ -128,6 +128,26 @@ def time_ms(pts: int, time_base: Any, start: int) -> int:
     return ms_from_pts(pts, Fraction(time_base.numerator, time_base.denominator), start)
 
 
+class Clock:
+    """Turns the time stamps of one stream into the film's: time_ms for many, in integers."""
+
+    def __init__(self, time_base: Any, start: int) -> None:
+        self.time_base = Fraction(time_base.numerator, time_base.denominator)
+        self._times = 1000 * self.time_base.numerator
+        self._over = self.time_base.denominator
+        self._start = start
+
+    def ms(self, pts: int) -> int:
+        """Return ms after the film's start; halves round to even, as in companion.timecode."""
+        whole, rest = divmod(pts * self._times, self._over)
+        up = 2 * rest > self._over or (2 * rest == self._over and whole % 2 == 1)
+        return whole + up - self._start
+
+    def pts(self, ms: int) -> int:
+        """Return the time stamp at or just before a time on the film's clock."""
+        return (ms + self._start) * self._over // self._times
+
+
 # --- what is in it -------------------------------------------------------------------------------
 
 

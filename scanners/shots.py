@@ -7,13 +7,11 @@ frame rates have no length in frames, and a resumed pass must find the very same
 
 from collections import deque
 from collections.abc import Iterable, Iterator
-from fractions import Fraction
 from typing import Any, ClassVar, NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scenedetect.common import FrameTimecode, Timecode
 from scenedetect.detectors import AdaptiveDetector
 
 from scanners.base import Finding, MediaInfo, Scan, Scene, Shot
@@ -36,7 +34,7 @@ class Detector(AdaptiveDetector):  # type: ignore[misc]  # the library has no ty
 
     _before: Image | None = None
 
-    def _calculate_frame_score(self, timecode: FrameTimecode, frame_img: Image) -> float:
+    def _calculate_frame_score(self, timecode: Any, frame_img: Image) -> float:
         hsv = np.asarray(cv2.cvtColor(frame_img, cv2.COLOR_BGR2HSV), np.uint8)
         before, self._before = self._before, hsv
         return 0.0 if before is None else cv2.norm(hsv, before, cv2.NORM_L1) / hsv.size
@@ -62,7 +60,6 @@ class Shots:
     def __init__(self, scan: Scan, media: MediaInfo) -> None:
         self.signature: tuple[float, ...] = ()
         self._begin = scan.resume_ms
-        self._fps = Fraction(media.video.fps if media.video and media.video.fps else 25)
         self._detector = Detector(min_scene_len=0, window_width=CUT_LAG)
         self._start = self._begin
         # The film's own start counts as a cut; a resumed pass learns at its beginning if it is one.
@@ -72,8 +69,9 @@ class Shots:
         self._colours = _Mean()
 
     def frame(self, frame: Any) -> Iterator[Finding]:
-        timecode = FrameTimecode(Timecode(frame.pts, frame.time_base), self._fps)
-        found = self._detector.process_frame(timecode, frame.bgr)
+        # The detector only keeps and subtracts its time codes: whole milliseconds do, and cost a
+        # tenth of its own kind. The cut is the frame CUT_LAG ago, so its time is exact.
+        found = self._detector.process_frame(frame.ms, frame.bgr)
         self._recent.append(Seen(frame.ms, self._look(frame)))
         if len(self._recent) <= CUT_LAG:
             return
