@@ -20,7 +20,8 @@ from pathlib import Path
 from aiohttp import web
 
 from companion import __version__, backups, disk, lock
-from companion.child import COMMAND, Children
+from companion.child import COMMAND
+from companion.children import Children
 from companion.config import Config, Folder
 from companion.errors import CompanionError, DataFolderBusy, MediaMissing
 from companion.indexing import Indexer

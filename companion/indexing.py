@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterator, Sequence
 import apsw
 
 from companion import commits, stages
-from companion.child import KILLED, Children
+from companion.child import KILLED
+from companion.children import Children
 from companion.config import Config
 from companion.errors import MediaMissing, ScanFailed
 from companion.findings import Pass

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from companion import commits, stages
-from companion.child import Children
+from companion.children import Children
 from companion.config import Config
 from companion.errors import ScanFailed
 from companion.findings import Finding, Line, Pass, Shot, TextVector

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from companion.child import Child, Children
+from companion.child import Child
+from companion.children import Children
 from companion.config import Config, Scanning
 from companion.errors import ModelMissing, ScanFailed
 from scanners import models

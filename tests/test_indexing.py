@@ -12,7 +12,8 @@ import apsw
 import pytest
 
 from companion import sidecar
-from companion.child import COMMAND, Children
+from companion.child import COMMAND
+from companion.children import Children
 from companion.config import Config, Features, Scanning, Sidecars
 from companion.findings import Shot
 from companion.indexing import Indexer

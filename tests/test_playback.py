@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from companion import playback
-from companion.child import Children
+from companion.children import Children
 from companion.config import Config
 from companion.errors import MediaMissing, ScanFailed
 from companion.findings import AudioStream, MediaInfo, VideoStream

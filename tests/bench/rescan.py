@@ -5,7 +5,7 @@ import shutil
 import time
 from pathlib import Path
 
-from companion.child import Children
+from companion.children import Children
 from companion.config import Config, Folder
 from companion.indexing import Indexer
 from companion.store.db import Store
