@@ -9,6 +9,7 @@ answers nonsense without complaint. Words find pictures by the text tower of the
 import json
 import string
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -26,7 +27,8 @@ from scanners.resample import FILTERS, resample
 
 KEPT_SIDE = 640  # px; pictures wait at this size and are brought to the model's own when it runs
 BATCHES = {"cuda": 32, "openvino": 8, "cpu": 4}  # pictures or texts at once
-SIGLIP_TOKENS = 64  # every SigLIP was trained with texts of this length
+SIGLIP_TOKENS = 64  # SigLIP 2 was trained with texts of this length
+CLIP_TOKENS = 77  # and CLIP with these
 _PILLOW_WAYS = {2: "bilinear", 3: "bicubic"}  # PIL.Image.Resampling
 _NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
 T = TypeVar("T")
@@ -61,33 +63,33 @@ class PictureRules:
 def transformers_rules(path: Path) -> PictureRules:
     """Read a preprocessor_config.json. Raises ModelMissing if it asks for something unknown."""
     said = _json(path)
-    size = said.get("size", {})
-    way = _PILLOW_WAYS.get(said.get("resample", 2))
-    if way is None or size.get("height") != size.get("width") or said.get("do_center_crop"):
-        raise ModelMissing(f"{path}: pictures are made ready in a way that is not known here")
-    return PictureRules(
-        side=int(size["height"]),
-        way=way,
-        squash=True,
-        mean=tuple(said["image_mean"]),
-        deviation=tuple(said["image_std"]),
-    )
+    with _known(path):
+        height, width = said["size"]["height"], said["size"]["width"]
+        if height != width or said.get("do_center_crop"):
+            raise ValueError
+        return PictureRules(
+            side=int(height),
+            way=_PILLOW_WAYS[said.get("resample", 2)],
+            squash=True,
+            mean=tuple(said["image_mean"]),
+            deviation=tuple(said["image_std"]),
+        )
 
 
 def immich_rules(path: Path) -> PictureRules:
     """Read a preprocess_cfg.json, which is open_clip's. Raises ModelMissing as above."""
     said = _json(path)
-    side = said["size"][0] if isinstance(said["size"], list) else said["size"]
-    mode = said.get("resize_mode", "shortest")
-    if mode not in {"squash", "shortest"} or said.get("interpolation") not in FILTERS:
-        raise ModelMissing(f"{path}: pictures are made ready in a way that is not known here")
-    return PictureRules(
-        side=int(side),
-        way=said["interpolation"],
-        squash=mode == "squash",
-        mean=tuple(said["mean"]),
-        deviation=tuple(said["std"]),
-    )
+    with _known(path):
+        side = said["size"][0] if isinstance(said["size"], list) else said["size"]
+        if said["interpolation"] not in FILTERS:
+            raise ValueError
+        return PictureRules(
+            side=int(side),
+            way=said["interpolation"],
+            squash={"squash": True, "shortest": False}[said.get("resize_mode", "shortest")],
+            mean=tuple(said["mean"]),
+            deviation=tuple(said["std"]),
+        )
 
 
 # --- texts ---------------------------------------------------------------------------------------
@@ -131,17 +133,20 @@ def siglip_texts(path: Path) -> Texts:
 
 
 def immich_texts(folder: Path) -> Texts:
-    """Read the tokenizer of a folder in Immich's layout."""
-    said = _json(folder / "config.json").get("text_cfg", {})
-    pad = _json(folder / "textual" / "tokenizer_config.json")["pad_token"]
-    clean = (said.get("tokenizer_kwargs") or {}).get("clean") == "canonicalize"
-    return Texts(
-        folder / "textual" / "tokenizer.json",
-        int(said.get("context_length", 77)),
-        pad["content"] if isinstance(pad, dict) else pad,
-        lower=clean,
-        clean=clean,
-    )
+    """Read the tokenizer of a folder in Immich's layout. Raises ModelMissing as above."""
+    said = _json(folder / "config.json")
+    path = folder / "textual" / "tokenizer_config.json"
+    with _known(path):
+        pad = _json(path)["pad_token"]
+        rules = said.get("text_cfg", {})
+        clean = (rules.get("tokenizer_kwargs") or {}).get("clean") == "canonicalize"
+        return Texts(
+            folder / "textual" / "tokenizer.json",
+            int(rules.get("context_length", CLIP_TOKENS)),
+            pad["content"] if isinstance(pad, dict) else str(pad),
+            lower=clean,
+            clean=clean,
+        )
 
 
 # --- the pair ------------------------------------------------------------------------------------
@@ -243,6 +248,17 @@ def kept_size(rgb: Image) -> Image:
 def batches(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
     """Give the items in runs of at most `size`."""
     return (items[start : start + size] for start in range(0, len(items), size))
+
+
+@contextmanager
+def _known(path: Path) -> Iterator[None]:
+    """Turn what goes wrong in reading rules into a message for people."""
+    try:
+        yield
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+        raise ModelMissing(
+            f"{path}: pictures or texts are made ready in a way that is not known here"
+        ) from error
 
 
 def _json(path: Path) -> dict[str, Any]:
