@@ -17,7 +17,7 @@ import apsw
 from PIL import Image
 
 from companion import commits
-from companion.child import Children
+from companion.children import Children
 from companion.config import Config, Web
 from companion.findings import AudioStream, Line, MediaInfo, Scene, VideoStream
 from companion.indexing import Indexer
@@ -89,6 +89,8 @@ def titles(folder: Path) -> list[Title]:
     """Return the titles, the film that can be played made in `folder`."""
     lake = folder / "Lake (2004).mp4"
     lake.write_bytes(_film())
+    kitchen = folder / "Small Hours S01E02.mkv"
+    kitchen.write_bytes(b"only a stand-in cuts this")
     return [
         Title(
             title="Lake",
@@ -108,7 +110,7 @@ def titles(folder: Path) -> list[Title]:
         ),
         Title(
             title="The Kitchen",
-            path=b"/away/Small Hours/S01E02.mkv",
+            path=bytes(kitchen),
             duration_ms=90_000,
             kind=ItemKind.EPISODE,
             show="Small Hours",

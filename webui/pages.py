@@ -178,5 +178,10 @@ async def sign_out(visit: Visit) -> web.StreamResponse:
     return response
 
 
+async def first(visit: Visit) -> web.StreamResponse:
+    """Lead from the base path, typed without its last slash, to the first page."""
+    return visit.go(visit.links.home)
+
+
 async def nothing(_: Visit) -> web.StreamResponse:
     raise not_found()

@@ -62,6 +62,8 @@ def build(parts: Parts) -> web.Application:
             app.router.add_route(method, prefix + path, gate.admit(handler, access))
             if method == "GET":
                 app.router.add_route("HEAD", prefix + path, gate.admit(handler, access))
+    if base:
+        app.router.add_get(base, gate.admit(pages.first, Access.ANYONE))
     said = security.headers(parts.config)
 
     async def add_headers(_: web.Request, response: web.StreamResponse) -> None:

@@ -18,7 +18,9 @@ class FilmPlayer extends HTMLElement {
     video.addEventListener("ended", () => this.goOn());
     video.addEventListener("error", () => this.failed());
     video.querySelector("source")?.addEventListener("error", () => this.failed());
+    // What happened before this script came is not told again.
     if (video.readyState >= 2) this.note.textContent = "";
+    if (video.error || video.networkState === HTMLMediaElement.NETWORK_NO_SOURCE) this.failed();
     const stage = this.closest(".theatre");
     stage?.addEventListener("click", (event) => this.clicked(event));
     if (stage) document.addEventListener("keydown", (event) => this.pressed(event));
@@ -35,7 +37,7 @@ class FilmPlayer extends HTMLElement {
     if (this.direct || (ms >= this.base && ms < this.end)) {
       this.video.currentTime = (ms - this.base) / 1000;
     } else {
-      this.load(Math.max(0, Math.floor((ms - CLIP_LEAD_MS) / 1000) * 1000), ms);
+      this.load(clipStart(ms), ms);
     }
     this.video.play().catch(() => {});
   }
@@ -67,7 +69,7 @@ class FilmPlayer extends HTMLElement {
 
   /** The browser cannot play the file after all: a clip it can always play. */
   failed() {
-    if (this.direct) return this.load(Math.max(0, +this.dataset.at - CLIP_LEAD_MS), +this.dataset.at);
+    if (this.direct) return this.load(clipStart(+this.dataset.at), +this.dataset.at);
     this.note.textContent = "This minute cannot be played: the film is away, or it cannot be read.";
     this.video.controls = false;
     this.video.removeAttribute("src");
@@ -115,6 +117,11 @@ class FilmPlayer extends HTMLElement {
     if (this.video.paused) this.video.play().catch(() => {});
     else this.video.pause();
   }
+}
+
+/** Return where the clip for a moment begins, as companion/playback.py says it. */
+function clipStart(/** @type {number} */ ms) {
+  return Math.max(0, Math.floor((ms - CLIP_LEAD_MS) / 1000) * 1000);
 }
 
 /** Bring a line into the middle of its list without moving the page. */
