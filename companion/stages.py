@@ -56,7 +56,11 @@ def inputs_of(stage: str, known: Known, config: Config, roles: Mapping[str, str]
     """Return a short hash of what a stage would read besides the film itself."""
     scan = config.scan
     if stage == "subtitles":
-        beside = sorted((row.path.hex(), row.size, row.mtime_ns) for row in known.side_files)
+        # not their paths: a film that is renamed with its subtitles is no new work
+        beside = sorted(
+            (row.language, row.forced, row.hearing_impaired, row.size, row.mtime_ns)
+            for row in known.side_files
+        )
         return _hash(beside, scan.languages)
     if stage == "speech":
         if replaced(known, config):

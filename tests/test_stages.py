@@ -93,6 +93,15 @@ def test_a_subtitle_that_appears_later_makes_its_stage_outdated(config: Config) 
     assert stages.missing(later, config, ROLES)["words"] == ("subtitles",)
 
 
+def test_a_film_that_is_renamed_with_its_subtitle_is_no_new_work(config: Config) -> None:
+    row = SideFileRow(
+        path=b"/a.en.srt", language="en", forced=False, hearing_impaired=False, size=9, mtime_ns=1
+    )
+    before = complete(config, side_files=(row,))
+    after = replace(before, side_files=(replace(row, path=b"/b/c.en.srt"),))
+    assert stages.missing(after, config, ROLES) == {}
+
+
 def test_a_subtitle_that_gave_lines_makes_speech_settle_anew(config: Config) -> None:
     later = replace(complete(config), has_subtitles=True)
     assert stages.missing(later, config, ROLES) == {"speech": ("speech",)}
