@@ -75,6 +75,7 @@ class App:
         self.weights = Weights(config, self.indexer.wake)
         self.note = ""  # what else goes on, for the indexing page
         self.indexer.notes = self._notes
+        self.indexer.syncing = lambda: self.sync.running
         self._runner: web.AppRunner | None = None
 
     def _notes(self) -> tuple[str, ...]:

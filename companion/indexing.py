@@ -63,6 +63,7 @@ class Indexer:
         self.sidecars = Sidecars(store, config, clock=clock)
         self.board = ProgressBoard(store)
         self.notes: Callable[[], tuple[str, ...]] = tuple  # what other flows have to say
+        self.syncing: Callable[[], bool] = bool  # whether files are being looked for now
         self._clock = clock
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
@@ -283,6 +284,7 @@ class Indexer:
             closed="" if self._open else self._why,
             lacking=self._lacking,
             notes=self.notes(),
+            syncing=self.syncing(),
         )
 
     def _ms(self) -> int:

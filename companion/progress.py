@@ -56,6 +56,7 @@ class Why:
     closed: str  # when the window opens, in words; empty while it is open
     lacking: dict[Pass, str]
     notes: tuple[str, ...]
+    syncing: bool
 
 
 class ProgressBoard:
@@ -124,6 +125,7 @@ class ProgressBoard:
             remaining_s=self.remaining_s(left),
             paused=why.paused,
             notes=why.notes,
+            syncing=why.syncing,
         )
 
     def remaining_s(self, film_ms: dict[Pass, int]) -> int | None:
