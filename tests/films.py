@@ -7,8 +7,11 @@ cut is a real cut and nothing else looks like one. Times are milliseconds on the
 
 from __future__ import annotations
 
+import atexit
+import shutil
+import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
@@ -17,6 +20,7 @@ from typing import Any
 import av
 import cv2
 import numpy as np
+from av.bitstream import BitStreamFilterContext
 from av.codec.context import Flags
 from numpy.typing import NDArray
 
@@ -63,7 +67,7 @@ class Recipe:
     times_ms: tuple[int, ...] = ()  # variable frame rate: when each frame is shown; empty: fps
     codec: str = "libx264"
     pixel_format: str = "yuv420p"
-    options: dict[str, str] = field(default_factory=lambda: {"preset": "ultrafast", "g": "25"})
+    options: tuple[tuple[str, str], ...] = (("preset", "ultrafast"), ("g", "25"))
     sound: tuple[Sound, ...] = (Sound(),)
     subtitles: tuple[Words, ...] = ()
     rotation: int = 0  # degrees clockwise that a player must turn the stored picture
@@ -72,7 +76,7 @@ class Recipe:
     interlaced: bool = False  # the height must be a multiple of 4
     transfer: str = ""  # "pq" or "hlg" in BT.2020; needs a 10-bit pixel format
     cover: bool = False  # an attached JPEG; .mkv only
-    metadata: dict[str, str] = field(default_factory=dict)
+    metadata: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -245,7 +249,7 @@ def make_film(path: Path, recipe: Recipe | None = None, **changes: Any) -> Film:
     last = times[-1] - times[-2] if len(times) > 1 else round(1000 / recipe.fps)
     duration_ms = max(times[-1] + last, round(sum(recipe.shots) * 1000))
     with av.open(str(path), "w") as output:
-        output.metadata.update(recipe.metadata)
+        output.metadata.update(dict(recipe.metadata))
         streams = [_add_picture(output, recipe)]
         streams += [_add_sound(output, track) for track in recipe.sound]
         streams += [_add_words(output, track) for track in recipe.subtitles]
@@ -285,4 +289,33 @@ def damage(source: Path, target: Path, start: float, end: float) -> Path:
     first, last = int(len(data) * start), int(len(data) * end)
     data[first:last] = np.random.default_rng(7).bytes(last - first)
     target.write_bytes(data)
+    return target
+
+
+@lru_cache(maxsize=1)
+def _kept_folder() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="heimdex-films-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+@lru_cache(maxsize=128)
+def _kept(name: str, recipe: Recipe) -> Film:
+    path = _kept_folder() / f"{len(list(_kept_folder().iterdir()))}-{name}"
+    return make_film(path, recipe)
+
+
+def kept_film(name: str = "film.mkv", **changes: Any) -> Film:
+    """Return a film made once per test process. Only read it: others do too."""
+    return _kept(name, replace(Recipe(), **changes))
+
+
+def strip_container(source: Path, target: Path) -> Path:
+    """Write an H.264 film as a bare stream: no time stamps, no length."""
+    with av.open(str(source)) as film, target.open("wb") as bare:
+        stream = film.streams.video[0]
+        to_annex_b = BitStreamFilterContext("h264_mp4toannexb", stream)
+        for packet in film.demux(stream):
+            for plain in to_annex_b.filter(packet):
+                bare.write(bytes(plain))
     return target
