@@ -7,6 +7,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 
+from companion import stages
 from companion.config import Config
 from companion.errors import ModelMissing
 from companion.progress import COMING
@@ -35,13 +36,17 @@ class Weights:
         self.complaint = ""  # why the last try failed
 
     def missing(self) -> list[str]:
-        """Return the models that the configuration uses and that are not there. Blocks shortly."""
+        """Return the models that scanning needs and that are not there, smallest first. Blocks
+        shortly."""
         chosen = models.roles(self._config.models.profile, self._config.models.roles)
-        used = {
-            role for role in chosen if self._config.features.semantic_search or role != "meaning"
+        needed = {
+            name
+            for stage in stages.enabled(self._config)
+            for name in stages.needed_models(stage, chosen)
         }
-        names = [name for role, name in chosen.items() if role in used]
-        return [name for name in names if not models.present(self._config.models_folder, name)]
+        folder = self._config.models_folder
+        absent = [name for name in needed if not models.present(folder, name)]
+        return sorted(absent, key=lambda name: models.model(name).size)
 
     async def run(self) -> None:
         """Bring what is missing; try again later if that fails, until everything is there."""

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -62,23 +63,30 @@ def test_a_daemon_that_has_answered_everything_has_loaded_nothing_heavy(
     assert loaded & set(HEAVY) == set()
 
 
-def imported(path: Path) -> set[str]:
-    """Return the packages that a module imports anywhere in it."""
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+MODULES = {
+    str(path.relative_to(ROOT)): path.read_text(encoding="utf-8")
+    for folder in (*PACKAGES, "scanners")
+    for path in (ROOT / folder).rglob("*.py")
+}
+
+
+@cache
+def imported(module: str) -> frozenset[str]:
+    """Return what a module imports anywhere in it."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(MODULES[module])):
         if isinstance(node, ast.Import):
             found |= {name.name for name in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             found.add(node.module)
-    return found
+    return frozenset(found)
 
 
 def importers(package: str) -> set[str]:
     return {
-        str(path.relative_to(ROOT))
-        for folder in (*PACKAGES, "scanners")
-        for path in (ROOT / folder).rglob("*.py")
-        if any(name.split(".")[0] == package for name in imported(path))
+        module
+        for module in MODULES
+        if any(name.split(".")[0] == package for name in imported(module))
     }
 
 
@@ -88,12 +96,7 @@ def test_one_module_has_the_clock_and_one_the_watcher() -> None:
 
 
 def test_sqlite_is_opened_by_the_store_alone() -> None:
-    openers = {
-        str(path.relative_to(ROOT))
-        for folder in (*PACKAGES, "scanners")
-        for path in (ROOT / folder).rglob("*.py")
-        if "apsw.Connection(" in path.read_text(encoding="utf-8")
-    }
+    openers = {module for module, text in MODULES.items() if "apsw.Connection(" in text}
     assert openers == {"companion/store/db.py"}
     assert importers("sqlite3") == set()
     assert importers("sqlite_vec") == set()  # its library is found without importing it

