@@ -1,7 +1,7 @@
 """Turns the words of scenes into vectors, so that they are found by what they mean.
 
-A long text is cut into parts with a little overlap, each with a vector of its own: a scene is as
-near to a query as its nearest part (max-sim), where a mean over all of it would be near to nothing.
+Each passage of a scene has a vector of its own (`scanners.passages`): a scene is as near to a query
+as its nearest passage (max-sim), where a mean over all of it would be near to nothing.
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,10 +10,8 @@ from typing import ClassVar, Protocol
 from scanners.base import Options, Report, Scan, SceneText, TextVector
 from scanners.engines import load, model_name
 from scanners.models import identity
+from scanners.passages import passages
 
-PART_WORDS = 60  # of a part; the sentence encoder was measured with texts of up to 60 words
-OVERLAP_WORDS = 12  # of the part before, so that no sentence is lost at a border
-LETTERS_A_WORD = 3  # in scripts that do not put spaces between words
 BATCH = 256  # parts that are encoded and reported together
 
 
@@ -58,25 +56,4 @@ class Meaning:
 
 def parts(scene: SceneText) -> Iterator[tuple[int, str]]:
     """Give (number, text) of the parts of a scene's words; a scene without words has none."""
-    words = [word for line in scene.lines for word in spaced(line)]
-    start = number = 0
-    while start < len(words):
-        end = start + PART_WORDS
-        yield number, " ".join(words[start:end])
-        if end >= len(words):
-            return
-        start, number = end - OVERLAP_WORDS, number + 1
-
-
-def spaced(line: str) -> list[str]:
-    """Return the words of a line; a run without spaces is cut where a long word would end.
-
-    >>> spaced("mind the step")
-    ['mind', 'the', 'step']
-    """
-    longest = PART_WORDS * LETTERS_A_WORD
-    return [
-        word[start : start + longest]
-        for word in line.split()
-        for start in range(0, len(word), longest)
-    ]
+    yield from enumerate(passage.text for passage in passages(scene.lines))

@@ -25,6 +25,7 @@ from companion.model import (
 )
 from companion.store import findings, folding, library, vectors
 from scanners.base import Encoded
+from scanners.passages import passages
 
 NOW_MS = 1_700_000_000_000
 SCENE_MS = 6_000
@@ -109,12 +110,11 @@ def put_lines(
 
 
 def put_vectors(connection: apsw.Connection, file_id: int, meanings: "Meanings") -> None:
-    """Keep the vector of the text of every scene that has one."""
+    """Keep the vector of every passage, as the stage of meaning makes them."""
     model = vectors.model_id(connection, meanings.model, "meaning", DIMS)
     for scene, lines in commits.scene_lines(connection, file_id):
-        if lines:
-            text = " ".join(line.text for line in lines)
-            vectors.put(connection, model, scene.id, 0, meanings.vector(text))
+        for part, passage in enumerate(passages([line.text for line in lines])):
+            vectors.put(connection, model, scene.id, part, meanings.vector(passage.text))
 
 
 def timed(text: str, start_ms: int, end_ms: int) -> Line:

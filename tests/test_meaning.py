@@ -1,6 +1,5 @@
 """Words become vectors: cut into parts, encoded by the real model, rounded once."""
 
-import itertools
 import os
 import sys
 from collections.abc import Iterable
@@ -8,17 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, strategies as st
 
 from companion.errors import ModelMissing
 from scanners import models
 from scanners.base import Finding, Options, Scan, SceneText, StageError, TextVector
-from scanners.meaning import LETTERS_A_WORD, OVERLAP_WORDS, PART_WORDS, Meaning, parts, spaced
+from scanners.meaning import Meaning, parts
 from scanners.sentences import SentenceEncoder
 from tests.models_fixture import Need
-
-WORD = st.text(st.characters(categories=["L"]), min_size=1, max_size=12)
-LINES = st.lists(st.lists(WORD, max_size=40).map(" ".join), max_size=8)
 
 
 class Heard:
@@ -60,23 +55,9 @@ def test_a_short_scene_is_one_part_in_the_order_of_its_lines() -> None:
     assert list(parts(SceneText(3, ("Mind the", "step.")))) == [(0, "Mind the step.")]
 
 
-@given(LINES)
-def test_parts_hold_every_word_in_order_and_none_is_too_long(lines: list[str]) -> None:
-    found = [text.split() for _part, text in parts(SceneText(0, tuple(lines)))]
-    assert all(len(words) <= PART_WORDS for words in found)
-    whole = [word for line in lines for word in spaced(line)]
-    joined = found[0] if found else []
-    for before, words in itertools.pairwise(found):
-        assert words[:OVERLAP_WORDS] == before[-OVERLAP_WORDS:]
-        joined = joined + words[OVERLAP_WORDS:]
-    assert joined == whole
-
-
-def test_a_script_without_spaces_is_cut_too() -> None:
-    line = "湖に落ちた" * 200
-    found = spaced(line)
-    assert "".join(found) == line
-    assert max(map(len, found)) == PART_WORDS * LETTERS_A_WORD
+def test_parts_are_numbered_as_the_passages_are() -> None:
+    lines = tuple(f"This is line number {number} of a long talk." for number in range(3))
+    assert list(parts(SceneText(3, lines))) == list(enumerate(lines))
 
 
 def test_every_part_of_every_scene_gets_a_unit_vector(stage: Meaning) -> None:

@@ -182,6 +182,8 @@ def test_a_scene_is_as_near_as_its_nearest_part(connection: apsw.Connection) -> 
     found = vectors.nearest(connection, 1, talk.unit(query), 10)
     assert [scene_id for scene_id, _ in found] == ids
     assert found[0][1] == pytest.approx(1, abs=1e-5)
+    parts = vectors.nearest_parts(connection, 1, talk.unit(query), 10)
+    assert [(each.scene_id, each.part) for each in parts] == [(ids[0], 1), (ids[1], 0)]
 
 
 def test_vectors_of_another_model_are_never_compared(connection: apsw.Connection) -> None:
@@ -273,7 +275,7 @@ def test_what_a_mask_rules_out_takes_no_place(
     files = sorted({row[0] for row in connection.execute("select file_id from scenes")})
     mask, allowed = masks(ids, files)[number]
     query = asked(made, 99)
-    found = [scene_id for scene_id, _ in vectors.nearest(connection, 1, query, 10, mask=mask)]
+    found = [each.scene_id for each in vectors.nearest_parts(connection, 1, query, 10, mask)]
     expected = [scene_id for scene_id in truth(made, ids, query) if scene_id in allowed]
     assert found == expected[:10]
 

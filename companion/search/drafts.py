@@ -14,13 +14,15 @@ from companion.search import marks
 from companion.search.fusion import PHRASE, Candidate
 from companion.search.marks import Cut, Found, Wanted
 from companion.store import findings, library
+from scanners.passages import passages
 
 BETWEEN_LINES = " "  # of a quote that goes on in the next one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Heard:
-    """The quote or the words of the query in a scene. line: id of the row where they begin."""
+    """What is said in a scene: a quote, words of the query, a passage. line: id of the row where it
+    begins."""
 
     text: str
     marks: tuple[Span, ...]
@@ -30,16 +32,15 @@ class Heard:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
-    """A moment in the making. meant: the line that nearness in meaning is taken to be about."""
+    """A moment in the making. meant: the passage that is near in meaning."""
 
     candidate: Candidate
     scene: SceneRow
-    lines: tuple[LineRow, ...]
     file: File
     item: Item
     heard: Heard | None
     title_marks: tuple[Span, ...]
-    meant: LineRow | None
+    meant: Heard | None
 
     @property
     def by_words(self) -> bool:
@@ -52,24 +53,18 @@ class Draft:
         return self.candidate.evidence.answer and self.heard is None
 
     @property
-    def unsettled(self) -> bool:
-        """True if a model could tell which of the lines is meant."""
-        found = self.candidate.evidence.meaning > 0 and len(self.lines) > 1
-        return found and not self.by_words and not self.by_title
-
-    @property
     def line(self) -> int | None:
         """The id of the line where it starts."""
         if self.heard is not None and self.by_words:
             return self.heard.line
-        return self.meant.id if self.meant is not None and not self.by_title else None
+        return self.meant.line if self.meant is not None and not self.by_title else None
 
     @property
     def at_ms(self) -> int:
         if self.heard is not None and self.by_words:
             return self.heard.at_ms
         if self.meant is not None and not self.by_title:
-            return self.meant.start_ms
+            return self.meant.at_ms
         return self.scene.start_ms
 
 
@@ -123,12 +118,11 @@ def _draft(
     return Draft(
         candidate=candidate,
         scene=scene,
-        lines=lines,
         file=file,
         item=item,
         heard=heard,
         title_marks=title_marks,
-        meant=_fullest(scene, lines) if evidence.meaning > 0 else None,
+        meant=_meant(lines, candidate.part) if evidence.meaning > 0 else None,
     )
 
 
@@ -159,10 +153,12 @@ def _words(cuts: Sequence[Cut], lines: Sequence[LineRow], wanted: Wanted) -> Hea
     return best
 
 
-def _fullest(scene: SceneRow, lines: Sequence[LineRow]) -> LineRow | None:
-    """Return the line that fills most of the scene."""
-
-    def overlap(line: LineRow) -> int:
-        return min(line.end_ms, scene.end_ms) - max(line.start_ms, scene.start_ms)
-
-    return max(lines, key=overlap, default=None)
+def _meant(lines: Sequence[LineRow], part: int) -> Heard | None:
+    """Return the passage of this number, None if there is none (the lines are new, the vectors
+    are not yet)."""
+    made = passages([line.text for line in lines])
+    if part >= len(made):
+        return None
+    first = lines[made[part].first]
+    text = BETWEEN_LINES.join(line.text for line in lines[made[part].first : made[part].last + 1])
+    return Heard(text=text, marks=(), at_ms=first.start_ms, line=first.id)

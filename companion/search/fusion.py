@@ -111,10 +111,11 @@ class Said:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Near:
     """Meaning. cosines: scene id -> cosine to the query, of vectors of `model` (its identity).
-    files: scene id -> file id."""
+    parts: scene id -> the passage that is nearest. files: scene id -> file id."""
 
     model: str = ""
     cosines: Mapping[int, float] = field(default_factory=dict)
+    parts: Mapping[int, int] = field(default_factory=dict)
     files: Mapping[int, int] = field(default_factory=dict)
 
 
@@ -138,12 +139,14 @@ class Evidence(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """A scene with its score. item_id: of the title that is the answer."""
+    """A scene with its score. part: the passage that is nearest in meaning. item_id: of the title
+    that is the answer."""
 
     scene_id: int
     file_id: int
     score: float
     evidence: Evidence
+    part: int = 0
     item_id: int | None = None
 
     @property
@@ -173,6 +176,7 @@ def fuse(said: Said, near: Near, weights: Weights, *, limit: int) -> list[Candid
             file_id=file_id,
             score=-negative,
             evidence=evidence,
+            part=near.parts.get(scene_id, 0),
             item_id=answers[scene_id].item_id if evidence.answer else None,
         )
         for negative, file_id, scene_id, evidence in heapq.nsmallest(limit, found)
@@ -210,4 +214,4 @@ def text_score(words: float, meaning: float) -> float:
 
 def raised(value: float, by: float) -> float:
     """Close a share `by` (0..1) of what is missing from value to 1."""
-    return 1.0 - (1.0 - value) * (1.0 - by)
+    return min(1.0, value + (1.0 - value) * by)

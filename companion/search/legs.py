@@ -248,7 +248,11 @@ def near(
     if known is None or 2 * known[1] != len(vector):
         return None
     within = bounds(connection, query, viewer)
-    cosines = dict(vectors.nearest(connection, known[0], vector, NEAREST, mask=within.mask()))
-    files = visibility.files_of_scenes(connection, cosines)
-    there = {scene_id: cosines[scene_id] for scene_id in files}
-    return Near(model=model, cosines=there, files=files)
+    found = vectors.nearest_parts(connection, known[0], vector, NEAREST, within.mask())
+    files = visibility.files_of_scenes(connection, [each.scene_id for each in found])
+    return Near(
+        model=model,
+        cosines={each.scene_id: each.cosine for each in found if each.scene_id in files},
+        parts={each.scene_id: each.part for each in found},
+        files=files,
+    )

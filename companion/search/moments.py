@@ -3,7 +3,7 @@
 Pure functions.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from companion.model import File, Leg, Moment, Reason
@@ -12,16 +12,6 @@ from companion.search.drafts import Draft
 WORTH_SAYING = 0.2  # below it, nearness in meaning is no reason to give
 
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
-
-
-def settle(drafts: Iterable[Draft], nearness: dict[str, float]) -> list[Draft]:
-    """Choose the line that is meant by how near its text is. nearness: text -> cosine."""
-    return [
-        replace(draft, meant=max(draft.lines, key=lambda line: nearness.get(line.text, -2.0)))
-        if draft.unsettled and any(line.text in nearness for line in draft.lines)
-        else draft
-        for draft in drafts
-    ]
 
 
 def moments(drafts: Sequence[Draft]) -> list[Moment]:
@@ -108,7 +98,7 @@ def _reasons(draft: Draft) -> tuple[Reason, ...]:
             leg=Leg.MEANING,
             score=round(evidence.meaning, 4),
             text=draft.meant.text if draft.meant else "",
-            at_ms=draft.meant.start_ms if draft.meant else None,
+            at_ms=draft.meant.at_ms if draft.meant else None,
         )
         reasons.insert(1 if draft.by_words or draft.by_title else 0, meaning)
     return tuple(reasons)

@@ -14,16 +14,13 @@ from companion.config import Config
 from companion.errors import FeatureOff
 from companion.model import OWNER, Answer, Viewer
 from companion.search import drafts, examples, fusion, legs, marks, moments
-from companion.search.drafts import Draft
-from companion.search.encoding import OFF, Encode, Encoding, NoVector, Vector
+from companion.search.encoding import OFF, Encode, Encoding, NoVector
 from companion.search.fusion import Candidate, Near, Said, Weights
 from companion.search.query import Mode, Query, parse
 from companion.store.db import Store
 
 GUESSES = 12  # of an answer that has few strong moments
 SPARE = 8  # drafts beyond the limit: scenes of one line become one moment
-SETTLED = 6  # moments whose line is looked for by the model ...
-SETTLED_LINES = 16  # ... among so many lines, some 3 ms each
 CANDIDATES = 600  # scenes that are told apart by film before they are read
 NOT_READ = "No scene has been read for meaning yet"
 
@@ -56,13 +53,11 @@ class Search:
         query = parse(text)
         if not query.terms:
             return Answer(query=text, moments=())
-        said, (near, vector, notes) = await self._ask_legs(query, viewer, mode)
+        said, (near, notes) = await self._ask_legs(query, viewer, mode)
         candidates = fusion.fuse(said, near, weights or self._weights(), limit=CANDIDATES)
         chosen = _chosen(candidates, limit)
         wanted = marks.wanted(query, said.telling)
         found = await self._store.read(drafts.drafts, chosen, wanted, viewer)
-        if vector is not None:
-            found = await self._settle(found, vector)
         shown = moments.moments(found)
         return Answer(
             query=text,
@@ -78,12 +73,12 @@ class Search:
 
     async def _ask_legs(
         self, query: Query, viewer: Viewer, mode: Mode
-    ) -> tuple[Said, tuple[Near, Vector | None, tuple[str, ...]]]:
+    ) -> tuple[Said, tuple[Near, tuple[str, ...]]]:
         if mode is Mode.MEANING:
             return fusion.NOTHING_SAID, await self._meant(query, viewer)
         if mode is Mode.WORDS:
             said = await self._store.read(legs.said, query, viewer)
-            return said, (fusion.NOTHING_NEAR, None, ())
+            return said, (fusion.NOTHING_NEAR, ())
         try:
             async with asyncio.TaskGroup() as both:
                 words = both.create_task(self._store.read(legs.said, query, viewer))
@@ -92,29 +87,16 @@ class Search:
             raise errors.exceptions[0] from None
         return words.result(), meaning.result()
 
-    async def _meant(
-        self, query: Query, viewer: Viewer
-    ) -> tuple[Near, Vector | None, tuple[str, ...]]:
+    async def _meant(self, query: Query, viewer: Viewer) -> tuple[Near, tuple[str, ...]]:
         """Ask the leg of meaning; what it cannot do is said in notes."""
         try:
             vector = await self._encoding.query(query.wanted)
         except NoVector as note:
-            return fusion.NOTHING_NEAR, None, (str(note),)
+            return fusion.NOTHING_NEAR, (str(note),)
         near = await self._store.read(legs.near, query, viewer, vector.model, vector.float16)
         if near is None:
-            return fusion.NOTHING_NEAR, None, (NOT_READ,)
-        return near, vector, ()
-
-    async def _settle(self, found: list[Draft], vector: Vector) -> list[Draft]:
-        """Let the model find the line that is meant, in the first moments found by meaning."""
-        texts: list[str] = []
-        for draft in [each for each in found if each.unsettled][:SETTLED]:
-            lines = [line.text for line in draft.lines]
-            if len(texts) + len(lines) <= SETTLED_LINES:
-                texts.extend(lines)
-        if not texts:
-            return found
-        return moments.settle(found, await self._encoding.nearness(vector, texts))
+            return fusion.NOTHING_NEAR, (NOT_READ,)
+        return near, ()
 
     def _weights(self) -> Weights:
         search = self._config.search

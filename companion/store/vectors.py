@@ -10,6 +10,7 @@ import json
 import struct
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import apsw
 
@@ -100,29 +101,50 @@ def of_file(
     return found
 
 
+class Nearest(NamedTuple):
+    """A scene with the part of it that is nearest."""
+
+    scene_id: int
+    part: int
+    cosine: float
+
+
 def nearest(
     connection: apsw.Connection,
     model_id: int,
     query: bytes,
     k: int,
     allowed_scene_ids: Collection[int] | None = None,
-    mask: Mask = EVERYTHING,
 ) -> list[tuple[int, float]]:
-    """Return (scene id, cosine) of at most k scenes, nearest first.
+    """Return (scene id, cosine) of at most k scenes, nearest first. See `nearest_parts`."""
+    mask = Mask(scene_ids=allowed_scene_ids)
+    found = nearest_parts(connection, model_id, query, k, mask)
+    return [(each.scene_id, each.cosine) for each in found]
 
-    query: float16 bytes of unit length, from the same model. A scene is as near as its nearest
-    part. What the mask or allowed_scene_ids rule out is not compared at all. Exact up to EXACT_ROWS
-    rows; beyond, cosines are exact and some scenes far down the list may be missing.
+
+def nearest_parts(
+    connection: apsw.Connection,
+    model_id: int,
+    query: bytes,
+    k: int,
+    mask: Mask = EVERYTHING,
+) -> list[Nearest]:
+    """Return at most k scenes with their nearest part, nearest first.
+
+    query: float16 bytes of unit length, from the same model. What the mask rules out is not
+    compared at all. Exact up to EXACT_ROWS rows; beyond, cosines are exact and some scenes far down
+    the list may be missing.
     """
-    allowed = mask.scene_ids if allowed_scene_ids is None else allowed_scene_ids
-    conditions, values = _where(mask, allowed)
+    conditions, values = _where(mask)
     float32 = float32_from_float16(query)
-    if _few(connection, model_id, allowed):
-        sql = "select scene_id, vec_distance_cosine(v, ?) as d from vectors where model_id = ?"
-        rows = connection.execute(f"{sql}{conditions} order by d", (float32, model_id, *values))
+    distances = "select scene_id, part, vec_distance_cosine(v, ?) as d from vectors"
+    rows: Iterable[tuple[Any, ...]]
+    if _few(connection, model_id, mask.scene_ids):
+        sql = f"{distances} where model_id = ?{conditions} order by d"
+        rows = connection.execute(sql, (float32, model_id, *values))
     else:
         rows = connection.execute(
-            "select scene_id, vec_distance_cosine(v, ?) as d from vectors where id in ("
+            f"{distances} where id in ("
             "select id from vectors indexed by vectors_by_code where model_id = ?"
             f"{conditions} order by vec_distance_hamming(vec_bit(code), vec_bit(?)) limit ?"
             ") order by d",
@@ -131,16 +153,16 @@ def nearest(
     return _best_of_scenes(rows, k)
 
 
-def _best_of_scenes(rows: Iterable[tuple[int, float | None]], k: int) -> list[tuple[int, float]]:
-    """Keep the nearest part of each scene. rows: nearest first, a row without a direction has no
-    distance."""
-    found: dict[int, float] = {}
-    for scene_id, distance in rows:
+def _best_of_scenes(rows: Iterable[tuple[Any, ...]], k: int) -> list[Nearest]:
+    """Keep the nearest part of each scene. rows: nearest first; a vector without a direction has
+    no distance."""
+    found: dict[int, Nearest] = {}
+    for scene_id, part, distance in rows:
         if distance is not None and scene_id not in found:
-            found[scene_id] = 1.0 - distance
+            found[scene_id] = Nearest(scene_id, part, 1.0 - distance)
             if len(found) == k:
                 break
-    return list(found.items())
+    return list(found.values())
 
 
 def _few(connection: apsw.Connection, model_id: int, allowed: Collection[int] | None) -> bool:
@@ -154,12 +176,12 @@ def _few(connection: apsw.Connection, model_id: int, allowed: Collection[int] | 
     return int(row[0]) <= EXACT_ROWS
 
 
-def _where(mask: Mask, allowed: Collection[int] | None) -> tuple[str, list[str]]:
+def _where(mask: Mask) -> tuple[str, list[str]]:
     """Return the conditions of a mask as SQL that continues a `where`, and their values."""
     listed = "(select value from json_each(?))"
     of_files = f"(select id from scenes where file_id in {listed})"
     parts: list[tuple[str, Collection[int] | None]] = [
-        (f" and scene_id in {listed}", allowed),
+        (f" and scene_id in {listed}", mask.scene_ids),
         (f" and scene_id in {of_files}", mask.file_ids),
         (f" and scene_id not in {listed}", mask.without_scene_ids or None),
         (f" and scene_id not in {of_files}", mask.without_file_ids or None),
