@@ -2,7 +2,7 @@
 
 import queue
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
@@ -49,15 +49,18 @@ class Ahead(Generic[T]):
     def _work(self) -> None:
         end: BaseException | None = None
         some: list[T] = []
+        items = iter(self._source)
         try:
-            for item in self._source:
+            for item in items:
                 some.append(item)
                 if len(some) >= self._batch:
                     if not self._put(some):
-                        return
+                        break
                     some = []
         except BaseException as error:  # noqa: BLE001  # raised again by the consumer
             end = error
+        if isinstance(items, Generator):
+            items.close()  # here, not where the last reference happens to go
         self._put(some)
         self._put(end)
 

@@ -19,7 +19,7 @@ from av.video.reformatter import VideoReformatter
 
 from scanners.base import StageError
 from scanners.decode import Reader, seek
-from scanners.frames import Upright, colours, one_field, to_jpeg
+from scanners.frames import Upright, one_field, tamed, to_jpeg
 from scanners.media import describe, hdr_transfer, main_audio, open_media, quarter_turns, start_ms
 from scanners.refusals import read_error
 
@@ -155,12 +155,11 @@ class _Picture:
         if quarter_turns(frame) or hdr_transfer(frame.color_trc):
             frame = av.VideoFrame.from_ndarray(self._upright.rgb(frame, self._size), "rgb24")
         elif frame.interlaced_frame:
-            frame = one_field(frame)
+            frame = one_field(tamed(frame))
         flat = self._scaler.reformat(
-            frame,
+            tamed(frame),
             *self._size,
             "yuv420p",
-            src_colorspace=colours(frame),
             dst_colorspace=_BT709,
             dst_color_range=_LIMITED,
             interpolation="BILINEAR",

@@ -37,7 +37,7 @@ class Reader:
         self, path: bytes, *, begin_ms: int = 0, threads: int = 0, sample_side: int = 0
     ) -> None:
         self.frames = 0  # given
-        self.unreadable = 0  # packets that could not be read or decoded, frames out of time
+        self.unreadable = 0  # damaged packets and frames, and frames out of time
         self.end_ms = 0  # where picture and sound have ended, as far as the file could be read
         self._path = path
         self._begin = begin_ms
@@ -137,8 +137,10 @@ class Reader:
                 raise read_error(error) from error
             self.unreadable += 1
             return
+        self.unreadable += packet.is_corrupt
         for frame in frames:
             check_size(frame.width, frame.height)
+            self.unreadable += frame.is_corrupt  # still shown: most of it is usually good
             yield frame
 
     def _packets(self, container: Any, stream: Any) -> Iterator[Any]:

@@ -105,9 +105,10 @@ class PicturePass:
                 for item in items:
                     self._feed(item)
             self._finish(self._end_ms(reader))
-        except StageError as error:
+        except Exception as error:  # noqa: BLE001  # the top of the pass
+            failure = unexpected(error)
             for track in self._wanted:
-                track.failure = track.failure or error
+                track.failure = track.failure or failure
         self._settle(self._note(reader), time.process_time() - begun)
 
     # --- feeding ----------------------------------------------------------------------------------
@@ -187,7 +188,7 @@ class PicturePass:
         if found < said - TOLERANCE_MS:
             notes.append(f"the file ends early, at {clock(found)} of {clock(said)}")
         if reader.unreadable:
-            notes.append(f"{reader.unreadable} damaged pieces were passed over")
+            notes.append(f"damaged in {reader.unreadable} places")
         return "; ".join(notes)
 
     def _settle(self, note: str, cpu_s: float) -> None:

@@ -31,8 +31,10 @@ Image = NDArray[np.uint8]
 _PLANAR = ("yuv4", "yuvj4", "yuva4")
 _HALF_PLANAR_8 = {"nv12", "nv16", "nv24"}
 _HALF_PLANAR_DEEP = {f"p{chroma}{bits}le" for chroma in "024" for bits in ("10", "12", "16")}
-_UNKNOWN_COLOURS = {0, 2, 3}  # AVCOL_SPC_RGB, _UNSPECIFIED, _RESERVED: as good as not said
-_BT709, _BT601 = 1, 5  # SWS_CS_*
+_BT709, _BT601, _BT2020 = 1, 5, 9  # AVCOL_SPC_*, and the same numbers as SWS_CS_*
+_MATRICES = {0, 1, 4, 5, 6, 7, 9}  # what the scaler knows; 0 is RGB
+_LIKE_BT2020 = {10, 14}  # its constant-luminance form and ICtCp (Dolby Vision): near enough
+_RANGES = {0, 1, 2}
 _TURNS = {
     90: cv2.ROTATE_90_CLOCKWISE,
     180: cv2.ROTATE_180,
@@ -113,7 +115,7 @@ class Shrinker:
         layouts = self._planes
         if not layouts:
             frame = self._fallback.reformat(
-                frame, *SMALL, "yuv420p", interpolation="POINT", threads=1
+                tamed(frame), *SMALL, "yuv420p", interpolation="POINT", threads=1
             )
             layouts = _planes(frame)
         planes = frame.planes
@@ -203,14 +205,12 @@ class Upright:
         turn = quarter_turns(frame)
         wide, high = size if turn % 180 == 0 else (size[1], size[0])
         transfer = hdr_transfer(frame.color_trc)
-        if frame.interlaced_frame:
-            frame = one_field(frame)
+        frame = one_field(tamed(frame)) if frame.interlaced_frame else tamed(frame)
         scaled: Any = self._scaler.reformat(
             frame,
             wide,
             high,
             "rgb48le" if transfer else "rgb24",
-            src_colorspace=colours(frame),
             interpolation="AREA" if wide < frame.width else "BILINEAR",
             threads=1,
         ).to_ndarray()
@@ -218,11 +218,17 @@ class Upright:
         return upright if turn == 0 else np.asarray(cv2.rotate(upright, _TURNS[turn]), np.uint8)
 
 
-def colours(frame: Any) -> int:
-    """Return the matrix of a frame; where it is not said, what its size makes likely."""
-    if frame.colorspace not in _UNKNOWN_COLOURS:
-        return int(frame.colorspace)
-    return _BT709 if frame.height > 576 else _BT601
+def tamed(frame: Any) -> Any:
+    """Return the frame with colour tags that the scaler takes: a wrong tag must not stop a film.
+
+    Where the matrix is not said, or the scaler refuses it, it is what the size makes likely.
+    """
+    if frame.colorspace not in _MATRICES:
+        wide_gamut = frame.colorspace in _LIKE_BT2020
+        frame.colorspace = _BT2020 if wide_gamut else _BT709 if frame.height > 576 else _BT601
+    if frame.color_range not in _RANGES:
+        frame.color_range = 0
+    return frame
 
 
 def one_field(frame: Any) -> Any:
