@@ -35,7 +35,6 @@ NICE = {"scanner": 10}  # the others answer people who wait
 THREADS_VARIABLE = "HEIMDEX_CHILD_THREADS"
 _THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
     "MKL_NUM_THREADS",
     "NUMEXPR_NUM_THREADS",
     "VECLIB_MAXIMUM_THREADS",
@@ -96,6 +95,9 @@ def set_threads() -> None:
     count = int(wanted) if wanted.isdecimal() else 0
     for name in _THREAD_VARIABLES:
         os.environ[name] = str(count or os.cpu_count() or 1)
+    # numpy's products are small here: where cores are shared, two threads that wait for each other
+    # took 50 ms of CPU for a query, one takes 5. Models bring thread pools of their own.
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 
 def versions() -> dict[str, str]:
