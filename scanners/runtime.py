@@ -92,6 +92,10 @@ class Session:
         """Return the type of each input as ONNX Runtime names it: tensor(float), tensor(int32)."""
         return {one.name: one.type for one in self._session.get_inputs()}
 
+    def metadata(self) -> dict[str, str]:
+        """Return what the file says besides its numbers, such as a recogniser's characters."""
+        return dict(self._session.get_modelmeta().custom_metadata_map)
+
     def run(self, feed: Mapping[str, Array], outputs: Sequence[str] | None = None) -> list[Array]:
         """Return the named outputs, or all in the model's order."""
         self.used_at = time.monotonic()
