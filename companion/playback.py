@@ -23,6 +23,7 @@ CLIP_MS = 60_000
 LEAD_MS = 5_000  # a clip begins this long before the moment, so that one can see what led to it
 CLIPS_BYTES = 2_000_000_000  # the cache of clips; the least recently played go first
 STILL_WIDTH = 480
+UNREAD_STEP_MS = 10_000  # between the stills of a film that has no scenes yet
 LATE_START_MS = 50  # browsers disagree about files whose container starts later than this
 
 MP4_AUDIO = frozenset({"aac", "mp3", "opus"})
@@ -101,7 +102,7 @@ class Playback:
         Raises MediaMissing if the film is away, ScanFailed if no frame can be read.
         """
         scene = await self._store.read(findings.scene_at, file.id, ms)
-        at_ms = scene.still_ms if scene else ms
+        at_ms = scene.still_ms if scene else ms // UNREAD_STEP_MS * UNREAD_STEP_MS
         to = self._stills / file.public_id / f"{at_ms}.jpg"
 
         async def make(path: bytes, part: Path) -> None:

@@ -264,7 +264,7 @@ async def test_one_file_can_be_asked_for(open_house: Open) -> None:
     [
         ("/api/1/scan", b"{", "body: "),
         ("/api/1/scan", b'{"file": 7}', "$.file"),
-        ("/api/1/scan", b'{"fiel": "x"}', "fiel"),
+        ("/api/1/scan", b'{"folder": "x"}', "folder"),
         ("/api/1/scan", b"[]", "body: "),
         ("/api/1/retry", b"{}", "file"),
     ],

@@ -15,7 +15,7 @@ from companion.errors import MediaMissing, ScanFailed
 from companion.findings import AudioStream, MediaInfo, VideoStream
 from companion.model import File
 from companion.playback import Playback, clip_bounds, clip_start, direct_type, trim
-from companion.store import library
+from companion.store import findings, library
 from companion.store.db import Store
 from tests import cinema
 from tests.cinema import Cinema, Cutter
@@ -152,6 +152,14 @@ async def test_a_still_that_the_scan_left_is_taken(house: Cinema) -> None:
     kept.write_bytes(b"kept")
     assert (await house.parts.playback.still(lake, 0)).read_bytes() == b"kept"
     assert house.cutter.asked == []
+
+
+async def test_a_film_without_scenes_has_a_still_for_every_ten_seconds(house: Cinema) -> None:
+    lake = await file_of(house, "Lake")
+    await house.store.write(findings.keep_scenes, lake.id, [], provisional=True)
+    for ms in range(0, 12_000, 500):
+        await house.parts.playback.still(lake, ms)
+    assert [at_ms for _, at_ms, _ in house.cutter.asked] == [0, 10_000]
 
 
 async def test_a_film_that_is_away_says_so(house: Cinema) -> None:
