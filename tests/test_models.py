@@ -136,7 +136,7 @@ def test_a_model_is_named_with_the_start_of_its_hash() -> None:
 
 def test_a_single_role_can_be_replaced() -> None:
     chosen = models.roles("embedded", {"speech": "whisper-tiny.en"})
-    assert chosen == {"speech": "whisper-tiny.en", "meaning": "use-m3"}
+    assert chosen == {**models.PROFILES["embedded"], "speech": "whisper-tiny.en"}
 
 
 def test_every_mistake_in_the_roles_is_reported_at_once() -> None:
