@@ -34,7 +34,7 @@ FLAGS = [
     "--no-first-run",
     "--autoplay-policy=no-user-gesture-required",
 ]
-PATIENCE_MS = 8_000
+PATIENCE_MS = 20_000  # a loaded machine is slow, not wrong
 REFUSALS = """
     document.addEventListener("securitypolicyviolation", (event) =>
         console.error(`refused by the policy: ${event.violatedDirective} ${event.blockedURI}`));
