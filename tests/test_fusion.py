@@ -198,6 +198,10 @@ def test_nothing_found_is_an_empty_list() -> None:
 # --- no film takes all places --------------------------------------------------------------------
 
 
+def spread(candidates: list[Candidate], limit: int) -> list[Candidate]:
+    return fusion.spread(candidates, limit, lambda each: each.file_id)
+
+
 def of_film(file_id: int, number: int) -> list[Candidate]:
     return [
         Candidate(
@@ -212,15 +216,14 @@ def of_film(file_id: int, number: int) -> list[Candidate]:
 
 def test_one_film_leaves_room_for_the_others() -> None:
     candidates = [*of_film(1, 100), *of_film(2, 5), *of_film(3, 1)]
-    spread = fusion.spread(candidates, 40)
-    taken = [each.file_id for each in spread]
+    taken = [each.file_id for each in spread(candidates, 40)]
     assert len(taken) == 40
     assert (taken.count(2), taken.count(3)) == (5, 1)
     assert taken == sorted(taken)  # still in the order of the scores
 
 
 def test_a_film_alone_takes_every_place() -> None:
-    assert fusion.spread(of_film(1, 100), 40) == of_film(1, 40)
+    assert spread(of_film(1, 100), 40) == of_film(1, 40)
 
 
 @given(
@@ -234,9 +237,9 @@ def test_spreading_keeps_the_order_and_fills_the_places(
         Candidate(scene_id=number, file_id=file_id, score=score, evidence=Evidence())
         for number, (file_id, score) in enumerate(sorted(drawn, key=lambda each: -each[1]))
     ]
-    spread = fusion.spread(candidates, limit)
-    assert len(spread) == min(limit, len(candidates))
-    places = [each.scene_id for each in spread]
+    kept = spread(candidates, limit)
+    assert len(kept) == min(limit, len(candidates))
+    places = [each.scene_id for each in kept]
     assert places == sorted(places)
     if candidates and limit:
-        assert spread[0] == candidates[0]
+        assert kept[0] == candidates[0]

@@ -5,11 +5,13 @@ Pure functions. The constants are measured; README.md in this folder shows how a
 
 import heapq
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
-from companion.store.folding import Run
+from companion.search.terms import Term
+
+T = TypeVar("T")
 
 STRONG = 0.5
 """The floor: below it a moment is only a guess."""
@@ -105,7 +107,7 @@ class Said:
     titles: Mapping[int, float] = field(default_factory=dict)
     quoted: Collection[int] = ()
     answers: Sequence[TitleAnswer] = ()
-    telling: Sequence[Run] = ()
+    telling: Sequence[Term] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,17 +185,18 @@ def fuse(said: Said, near: Near, weights: Weights, *, limit: int) -> list[Candid
     ]
 
 
-def spread(candidates: Sequence[Candidate], limit: int) -> list[Candidate]:
+def spread(found: Sequence[T], limit: int, film: Callable[[T], int]) -> list[T]:
     """Return the best `limit`, in order, such that no film takes more than its part of the places
-    while others have something to say. candidates: best first."""
+    while others have something to say. found: best first. film: its id."""
     most = max(LEAST_OF_A_FILM, int(limit * MOST_OF_A_FILM))
     taken: dict[int, int] = {}
     first: list[int] = []
     later: list[int] = []
-    for place, candidate in enumerate(candidates):
-        taken[candidate.file_id] = taken.get(candidate.file_id, 0) + 1
-        (first if taken[candidate.file_id] <= most else later).append(place)
-    return [candidates[place] for place in sorted([*first, *later][:limit])]
+    for place, each in enumerate(found):
+        file_id = film(each)
+        taken[file_id] = taken.get(file_id, 0) + 1
+        (first if taken[file_id] <= most else later).append(place)
+    return [found[place] for place in sorted([*first, *later][:limit])]
 
 
 def score(evidence: Evidence, weights: Weights) -> float:

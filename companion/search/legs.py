@@ -6,18 +6,18 @@ than a rare one: rows are fetched up to a limit, and words above it only count w
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 
 import apsw
 
 from companion.model import Viewer
 from companion.search import fusion
-from companion.search.bounds import Bounds, bounds, phrases
-from companion.search.fusion import Near, Said, TitleAnswer
+from companion.search.bounds import Bounds, bounds
+from companion.search.fusion import Near, Said
 from companion.search.query import Query
-from companion.search.terms import Term, terms
+from companion.search.terms import Counted, Term, terms
+from companion.search.titles import TITLES, Titles, titles
 from companion.store import vectors, visibility, words
-from companion.store.folding import Run
 from companion.store.words import Expression
 
 COMMON_SHARE = 0.02  # of the scenes: a word in more does not score when a rarer one is there ...
@@ -25,22 +25,8 @@ COMMON_LEAST = 300  # ... unless it is in so few that they are counted in no tim
 CANDIDATES = 400  # scenes that the words leg hands on
 NEAREST = 200  # scenes that the meaning leg hands on
 RANKED = 2_000  # rows that bm25 puts in order
-TITLES = 200  # items of one word that are looked at ...
-TITLED = 12  # ... and that are handed on
 MARKED = 0.25  # of the weight of the rarest word: those with less are not marked
-ALL_OF_TITLE = 0.85  # share of a query that makes an item itself a result
-
-
-@dataclass(frozen=True, slots=True)
-class _Counted:
-    """A term with the scenes and titles it is in: id -> worth, 0..1. common: in too many scenes to
-    name them."""
-
-    term: Term
-    weight: float
-    common: bool
-    scenes: dict[int, float]
-    titles: dict[int, float]
+OWN_SHARE = 0.2  # of the query that a scene must hold itself before its film's title helps
 
 
 # --- words and titles ----------------------------------------------------------------------------
@@ -51,8 +37,9 @@ def said(connection: apsw.Connection, query: Query, viewer: Viewer) -> Said:
     within = bounds(connection, query, viewer)
     files: dict[int, int] = {}
     counted = _count(connection, query, viewer, within, files)
+    named = titles(connection, query, viewer, within, counted)
     if counted:
-        scores = _shares(connection, query, within, counted, files)
+        scores = _shares(connection, query, within, counted, named, files)
     else:
         scores = dict.fromkeys(within.quoted, fusion.PHRASE)
     for scene_id in within.quoted:
@@ -60,13 +47,12 @@ def said(connection: apsw.Connection, query: Query, viewer: Viewer) -> Said:
     best = sorted(scores, key=lambda scene_id: (-scores[scene_id], scene_id))[:CANDIDATES]
     if within.quoted:
         files |= visibility.files_of_scenes(connection, best)
-    answers, titles = _titles(connection, query, viewer, within, counted)
     return Said(
         scores={scene_id: scores[scene_id] for scene_id in best if scene_id in files},
         files=files,
-        titles=titles,
+        titles=named.shares,
         quoted=within.quoted,
-        answers=answers,
+        answers=named.answers,
         telling=_to_mark(counted),
     )
 
@@ -77,7 +63,7 @@ def _count(
     viewer: Viewer,
     within: Bounds,
     files: dict[int, int],
-) -> list[_Counted]:
+) -> list[Counted]:
     """Find the scenes and titles of every term. The files of what is found go into `files`."""
     total = _scenes(connection) if within.allowed is None else len(within.allowed)
     most = max(COMMON_LEAST, int(COMMON_SHARE * total))
@@ -89,30 +75,26 @@ def _count(
             files.update(rows)
             for scene_id, _ in rows:
                 scenes.setdefault(scene_id, worth)
-        titles: dict[int, float] = {}
-        for expression, worth in _asked(term, titles):
+        items: dict[int, float] = {}
+        for expression, worth in _asked(term, items):
             for item_id, _ in words.titled(connection, expression, viewer, limit=TITLES):
-                titles.setdefault(item_id, worth)
+                items.setdefault(item_id, worth)
+        settled = replace(term, extended=None) if term.fallback and 1.0 in scenes.values() else term
         weight = term.share * fusion.inverse_frequency(len(scenes), total)
-        found.append(_Counted(term, weight, len(scenes) > most, scenes, titles))
+        found.append(Counted(settled, weight, len(scenes) > most, scenes, items))
     return found
 
 
-def _telling(counted: Sequence[_Counted]) -> Sequence[_Counted]:
+def _telling(counted: Sequence[Counted]) -> Sequence[Counted]:
     """Return the terms that score: the rare ones, all of them if none is rare."""
     return [each for each in counted if not each.common] or counted
 
 
-def _to_mark(counted: Sequence[_Counted]) -> list[Run]:
+def _to_mark(counted: Sequence[Counted]) -> list[Term]:
     """Return the words that are worth a mark: in a small library "the" counts, but tells little."""
     telling = _telling(counted)
     most = max((each.weight / each.term.share for each in telling), default=0.0)
-    return [
-        run
-        for each in telling
-        if each.weight / each.term.share >= MARKED * most
-        for run in each.term.runs
-    ]
+    return [each.term for each in telling if each.weight / each.term.share >= MARKED * most]
 
 
 def _asked(term: Term, found: Mapping[int, float]) -> Iterator[tuple[Expression, float]]:
@@ -126,25 +108,21 @@ def _shares(
     connection: apsw.Connection,
     query: Query,
     within: Bounds,
-    counted: Sequence[_Counted],
+    counted: Sequence[Counted],
+    named: Titles,
     files: dict[int, int],
 ) -> dict[int, float]:
     """Return the words score of every scene that has words of the query."""
     rare = _telling(counted)
-    scores: dict[int, float] = {}
-    if not rare[0].common:
-        held: defaultdict[int, float] = defaultdict(float)
-        for each in rare:
-            for scene_id, worth in each.scenes.items():
-                held[scene_id] += worth * each.weight
-        whole = sum(each.weight for each in rare)
-        scores = {scene_id: fusion.words_score(part / whole) for scene_id, part in held.items()}
-        _break_ties(connection, within, rare, scores)
-    else:
+    if rare[0].common:
         everywhere = words.all_of(each.term.exact for each in counted)
         rows = words.scenes(connection, everywhere, within.accept, limit=CANDIDATES)
         files.update(rows)
         scores = {scene_id: fusion.COMMON_WORDS for scene_id, _ in rows}
+    else:
+        shares = _held(rare, named, files)
+        scores = {scene_id: fusion.words_score(share) for scene_id, share in shares.items()}
+        _break_ties(connection, within, rare, scores)
     in_a_row = words.phrase(" ".join(word.text for word in query.words))
     if len(query.words) > 1 and in_a_row is not None:
         rows = words.scenes(connection, in_a_row, within.accept, limit=CANDIDATES)
@@ -153,10 +131,28 @@ def _shares(
     return scores
 
 
+def _held(rare: Sequence[Counted], named: Titles, files: Mapping[int, int]) -> dict[int, float]:
+    """Return the share of the query in each scene, counting what its film's title adds."""
+    held: defaultdict[int, float] = defaultdict(float)
+    for each in rare:
+        for scene_id, worth in each.scenes.items():
+            held[scene_id] += worth * each.weight
+    whole = sum(each.weight for each in rare)
+    for scene_id, weight in held.items() if named.items else ():
+        item_id = named.items.get(files[scene_id])
+        if item_id is not None and weight >= OWN_SHARE * whole:
+            held[scene_id] += sum(
+                each.titles.get(item_id, 0.0) * each.weight
+                for each in rare
+                if scene_id not in each.scenes
+            )
+    return {scene_id: weight / whole for scene_id, weight in held.items()}
+
+
 def _break_ties(
     connection: apsw.Connection,
     within: Bounds,
-    rare: Iterable[_Counted],
+    rare: Iterable[Counted],
     scores: dict[int, float],
 ) -> None:
     """Order scenes with the same words by bm25 of the rarest: short scenes, words said again."""
@@ -173,59 +169,6 @@ def _break_ties(
     for place, (scene_id, _) in enumerate(ranked):
         if scene_id in scores:
             scores[scene_id] = fusion.tie(scores[scene_id], place / len(ranked))
-
-
-def _titles(
-    connection: apsw.Connection,
-    query: Query,
-    viewer: Viewer,
-    within: Bounds,
-    counted: Sequence[_Counted],
-) -> tuple[list[TitleAnswer], dict[int, float]]:
-    """Return the items whose title is the answer, and the share of the query in files' titles."""
-    shares: dict[int, float] = {}
-    whole = sum(each.weight for each in counted)
-    for each in counted:
-        for item_id, worth in each.titles.items():
-            shares[item_id] = shares.get(item_id, 0.0) + worth * each.weight / whole
-    quoting = _titles_with_quotes(connection, query, viewer)
-    if not counted:
-        shares = dict.fromkeys(quoting or (), 1.0)
-    best = sorted(shares, key=lambda item_id: (-shares[item_id], item_id))[:TITLES]
-    answers: list[TitleAnswer] = []
-    titles: dict[int, float] = {}
-    for item_id, file_ids in visibility.files_of_items(connection, best).items():
-        there = [each for each in file_ids if each in within.shown]
-        for file_id in there:
-            titles[file_id] = max(titles.get(file_id, 0.0), shares[item_id])
-        if shares[item_id] >= ALL_OF_TITLE and (quoting is None or item_id in quoting):
-            answers.extend(_answer(connection, item_id, shares[item_id], there))
-    return sorted(answers, key=lambda each: -each.share)[:TITLED], titles
-
-
-def _titles_with_quotes(
-    connection: apsw.Connection, query: Query, viewer: Viewer
-) -> set[int] | None:
-    """Return the items that have every quote in their title, None without quotes."""
-    holding: set[int] | None = None
-    for expression in phrases(term.text for term in query.exacts):
-        rows = words.titled(connection, expression, viewer, limit=TITLES)
-        found = {item_id for item_id, _ in rows}
-        holding = found if holding is None else holding & found
-    return holding
-
-
-def _answer(
-    connection: apsw.Connection, item_id: int, share: float, file_ids: Iterable[int]
-) -> Iterator[TitleAnswer]:
-    """Yield the item with the scene that it begins with, if it has one."""
-    for file_id in file_ids:
-        row = connection.execute(
-            "select id from scenes where file_id = ? order by number limit 1", (file_id,)
-        ).fetchone()
-        if row is not None:
-            yield TitleAnswer(item_id=item_id, share=share, scene_id=row[0], file_id=file_id)
-            return
 
 
 def _scenes(connection: apsw.Connection) -> int:

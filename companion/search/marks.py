@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from companion.findings import Word as TimedWord
 from companion.model import LineRow, Span
 from companion.search.query import Query
-from companion.search.terms import EXTENDED_FROM
+from companion.search.terms import Term
 from companion.store import folding
 from companion.store.folding import Folded, Run
 
@@ -65,15 +65,16 @@ class Wanted:
     row: Sequence[Run]
 
 
-def wanted(query: Query, telling: Iterable[Run]) -> Wanted:
-    """Prepare a query. telling: the words of it that count, long runs of pairs in pairs."""
-    runs = list(telling)
-    plain = [run.text for run in runs if not run.paired]
+def wanted(query: Query, telling: Iterable[Term]) -> Wanted:
+    """Prepare a query. telling: the terms of it that count."""
+    chosen = list(telling)
+    runs = [run for term in chosen for run in term.runs]
+    longer = [run for term in chosen if term.extended is not None for run in term.runs]
     quotes = (folding.runs_of(exact.text) for exact in query.exacts)
     row = [run for word in query.words for run in folding.runs_of(word.text)]
     return Wanted(
-        words=frozenset(plain),
-        beginnings=tuple(text for text in plain if len(text) >= EXTENDED_FROM),
+        words=frozenset(run.text for run in runs if not run.paired),
+        beginnings=tuple(run.text for run in longer),
         pieces=tuple(run.text for run in runs if run.paired),
         quotes=tuple(quote for quote in quotes if quote),
         row=row if len(query.words) > 1 else (),

@@ -88,8 +88,13 @@ class Query:
 
     @property
     def wanted(self) -> str:
-        """What is looked for, as one text for a model of meaning."""
-        return " ".join(term.text for term in self.terms if not isinstance(term, Without))
+        """What is looked for, as one text for a model of meaning; "" if there is no letter in it.
+
+        Half characters, which cannot be sent to another process, are left out.
+        """
+        text = " ".join(term.text for term in self.terms if not isinstance(term, Without))
+        whole = text.encode(errors="ignore").decode()
+        return whole if any(character.isalnum() for character in whole) else ""
 
 
 def parse(text: str) -> Query:

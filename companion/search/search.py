@@ -59,9 +59,10 @@ class Search:
         wanted = marks.wanted(query, said.telling)
         found = await self._store.read(drafts.drafts, chosen, wanted, viewer)
         shown = moments.moments(found)
+        strong = [moment for moment in shown if moment.strong]
         return Answer(
             query=text,
-            moments=tuple(moment for moment in shown if moment.strong)[:limit],
+            moments=tuple(fusion.spread(strong, limit, lambda moment: moment.file.id)),
             weak=tuple(moment for moment in shown if not moment.strong),
             notes=notes,
             took_ms=round((time.perf_counter() - began) * 1000, 1),
@@ -89,6 +90,8 @@ class Search:
 
     async def _meant(self, query: Query, viewer: Viewer) -> tuple[Near, tuple[str, ...]]:
         """Ask the leg of meaning; what it cannot do is said in notes."""
+        if not query.wanted:
+            return fusion.NOTHING_NEAR, ()
         try:
             vector = await self._encoding.query(query.wanted)
         except NoVector as note:
@@ -108,5 +111,5 @@ class Search:
 def _chosen(candidates: Sequence[Candidate], limit: int) -> list[Candidate]:
     """Return what is above the floor and, if that is little, the nearest guesses below it."""
     good = [each for each in candidates if each.strong]
-    chosen = fusion.spread(good, limit + SPARE)
+    chosen = fusion.spread(good, limit + SPARE, lambda each: each.file_id)
     return chosen + list(candidates[len(good) :][: max(0, min(GUESSES, limit) - len(chosen))])

@@ -32,6 +32,18 @@ class Term:
     fallback: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """A term with the scenes and the titles of items it is in: id -> worth, 0..1. common: in too
+    many scenes to name them all."""
+
+    term: Term
+    weight: float
+    common: bool
+    scenes: dict[int, float]
+    titles: dict[int, float]
+
+
 def terms(query: Query) -> list[Term]:
     """Return the terms of the words outside quotes, at most MAX_TERMS, each once."""
     found: dict[Expression, Term] = {}
