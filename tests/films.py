@@ -116,10 +116,10 @@ def _texture(look: int, width: int, height: int) -> Rgb:
 
 def picture(look: int, ms: int, size: tuple[int, int]) -> Rgb:
     """Return the frame of a shot at a time: its texture, drifting a pixel every 200 ms."""
-    width, height = size
-    texture = _texture(look, width, height)
-    shift = (ms // 200) % 32
-    return np.ascontiguousarray(texture[shift : shift + height, shift : shift + width])
+    texture = _texture(look, *size)
+    shift = 32 - abs(32 - ms / 200 % 64)  # to and fro, without a jump
+    moved = np.float32([[1, 0, -shift], [0, 1, -shift]])
+    return np.asarray(cv2.warpAffine(texture, moved, size), np.uint8)
 
 
 def _shot_at(starts: Sequence[int], ms: int) -> int:
