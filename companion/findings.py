@@ -39,6 +39,7 @@ class AudioStream(msgspec.Struct, frozen=True, kw_only=True):
     language: str = ""  # BCP 47, empty if not said
     title: str = ""
     default: bool = False
+    original: bool = False  # in the language that the film was made in
     secondary: bool = False  # commentary, audio description, and the like
 
 

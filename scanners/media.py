@@ -207,9 +207,15 @@ def picture_stream(container: InputContainer) -> Any:
 
 
 def main_audio(media: MediaInfo) -> AudioStream | None:
-    """Return the track to listen to: commentary only if there is no other; the default first."""
-    tracks = sorted(media.audio, key=lambda one: (one.secondary, not one.default, one.index))
-    return tracks[0] if tracks else None
+    """Return the track to listen to: the default first, then the original language.
+
+    Commentary only if there is no other.
+    """
+    return min(
+        media.audio,
+        default=None,
+        key=lambda one: (one.secondary, not one.default, not one.original, one.index),
+    )
 
 
 def bcp47(tag: str | None) -> str:
@@ -335,6 +341,7 @@ def _audio(stream: Any) -> AudioStream:
         language=bcp47(stream.metadata.get("language")),
         title=title,
         default=bool(flags & Disposition.default),
+        original=bool(flags & Disposition.original),
         secondary=bool(flags & _SECONDARY_FLAGS) or bool(_SECONDARY.search(title)),
     )
 

@@ -9,11 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from av.stream import Disposition
 from hypothesis import given, strategies as st
 from numpy.typing import NDArray
 
 from scanners import engines, models, sound, storyboard
 from scanners.base import AudioStream, Finding, Line, MediaInfo, Options, Scan, StageError
+from scanners.media import probe
 from scanners.render import recording
 from scanners.sound import RATE, Window
 from scanners.speech import Speech, heard_track
@@ -101,6 +103,17 @@ def test_the_track_to_listen_to(
     track = heard_track(media(*tracks), asked)
     assert track is not None
     assert track.index == index
+
+
+def test_without_a_default_the_original_language_is_heard(tmp_path: Path) -> None:
+    tracks = (
+        Sound(language="ger", default=False),
+        Sound(language="kor", default=False, disposition=Disposition.original.value),
+    )
+    film = make_film(tmp_path / "a.mkv", Recipe(shots=(1.0,), sound=tracks))
+    track = heard_track(probe(os.fsencode(film.path)), "")
+    assert track is not None
+    assert (track.language, track.original) == ("ko", True)
 
 
 def test_there_may_be_nothing_to_listen_to() -> None:
