@@ -49,7 +49,8 @@ def refuse_network(data_dir: Path, mounts: Path = MOUNTS) -> None:
     if is_network(kind):
         raise StoreDamaged(
             f"the data folder {data_dir} lies on a network share ({kind}), where a database "
-            "breaks. Name a folder on a local disk with HEIMDEX_DATA_DIR; the media may stay on the share"
+            "breaks. Name a folder on a local disk with HEIMDEX_DATA_DIR; the media may stay "
+            "on the share"
         )
 
 
