@@ -8,6 +8,7 @@ before it, so a pass that is resumed at the end of a kept scene goes on with exa
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, ClassVar
@@ -156,16 +157,23 @@ def scenes_from_lines(lines: Iterable[Line], duration_ms: int) -> list[Scene]:
 def _widened(spans: Sequence[Span], limit: int | None) -> list[Span]:
     """Return the spans without overlap and each at least MIN_MS long, where the film is."""
     wide: list[Span] = []
+    waiting: int | None = None  # the start of a first span that was too short to stand
     for number, (start, end) in enumerate(spans):
         before = wide[-1][1] if wide else 0
-        start = max(start, before)
         if wide and end <= before:
             continue  # all of it is in the scene before
-        room = spans[number + 1][0] if number + 1 < len(spans) else limit
+        start = max(start, before) if waiting is None else waiting
+        last = number + 1 == len(spans)
+        room = limit if last else spans[number + 1][0]
         end = max(end, start + MIN_MS if room is None else min(start + MIN_MS, room))
         start = min(start, max(before, end - MIN_MS))
-        if end - start < MIN_MS and wide:  # squeezed between its neighbours
-            start = wide.pop()[0]
+        waiting = None
+        if end - start < MIN_MS:  # squeezed between its neighbours: it joins one of them
+            if wide:
+                start = wide.pop()[0]
+            elif not last:
+                waiting = start
+                continue
         if end > start:
             wide.append((start, end))
     return wide
@@ -281,6 +289,7 @@ def write_still(folder: Path, still_ms: int, jpeg: bytes) -> None:
         part.write_bytes(jpeg)
         part.replace(folder / f"{still_ms}.jpg")
     except OSError as error:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
         reason = f"a still cannot be written to {folder}: {error.strerror}"
         raise StageError(reason, permanent=False) from error
