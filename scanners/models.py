@@ -365,7 +365,9 @@ def _stamp_facts(models_folder: Path, name: str) -> dict[str, list[int | str]]:
 
 
 def _write_stamp(models_folder: Path, name: str) -> None:
-    """Remember that the files were right; a read-only models folder is only slower."""
+    """Remember that the files were right; without a folder to write to, a start is only slower."""
+    if models_folder == Path():
+        return
     stamp = _stamp(models_folder, name)
     temporary = stamp.with_name(f"{stamp.name}.part")
     try:
