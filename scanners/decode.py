@@ -23,6 +23,8 @@ MAX_FILM_MS = 100 * 3_600_000  # later times are broken time stamps
 MAX_OVER_MS = 3_600_000  # so are times that much later than the header says the film ends
 MAX_THREADS = 16  # each holds a frame or more: 25 MB in 4K with 10 bits
 MAX_READ_ERRORS = 100  # in a row
+MIN_GAP_MS = 1_000  # between two frames; a shorter gap is a still picture ...
+MANY_STEPS = 20  # ... and so is one that is not so many times as long as the frames before
 
 Timed = tuple[Any, int, int, Fraction]  # a decoded frame, its ms, its pts from the film's start
 
@@ -38,6 +40,7 @@ class Reader:
     ) -> None:
         self.frames = 0  # given
         self.unreadable = 0  # damaged packets and frames, and frames out of time
+        self.missing_ms = 0  # of film that is not there: gaps between frames that come steadily
         self.end_ms = 0  # where picture and sound have ended, as far as the file could be read
         self._path = path
         self._begin = begin_ms
@@ -96,16 +99,23 @@ class Reader:
             if from_ms and not seek(container, from_ms):
                 return
             stamps = _Stamps(stream, start_ms(container))
-            last_ms = -1
+            first_ms = last_ms = -1
             for frame in self._frames(container, stream):
                 ms, pts = stamps.of(frame)
                 if last_ms < ms <= self._latest:
+                    first_ms = first_ms if self.frames else ms
+                    self._look_for_gap(ms - last_ms, last_ms - first_ms)
                     last_ms = ms
                     self.frames += 1
                     self.end_ms = max(self.end_ms, ms + 1)
                     yield frame, ms, pts, stamps.time_base
                 elif ms >= 0:
                     self.unreadable += 1
+
+    def _look_for_gap(self, gap_ms: int, so_far_ms: int) -> None:
+        """Count a gap that is out of proportion to the steps so far; slide shows have none."""
+        if gap_ms > MIN_GAP_MS and gap_ms * self.frames > MANY_STEPS * so_far_ms > 0:
+            self.missing_ms += gap_ms
 
     def _frames(self, container: Any, stream: Any) -> Iterator[Any]:
         ends: dict[int, int] = {}  # the last time stamp of each stream

@@ -88,7 +88,7 @@ class PicturePass:
         self._wanted = [self._tracks[name] for name in names]
         self._table = table
         self._send = send
-        self._reported_ms = scan.resume_ms
+        self._reported_ms = self._done_ms = scan.resume_ms
         self._next_progress = 0.0
 
     def run(self) -> None:
@@ -172,10 +172,9 @@ class PicturePass:
 
     def _progress(self, done_ms: int) -> None:
         total = self._media.duration_ms
-        done = max(self._scan.resume_ms, min(done_ms, total))
-        self._send(
-            Progress(id=self._scan.id, stage=self._scan.stages[0], done_ms=done, total_ms=total)
-        )
+        self._done_ms = max(self._done_ms, min(done_ms, total))
+        stage = self._scan.stages[0]
+        self._send(Progress(id=self._scan.id, stage=stage, done_ms=self._done_ms, total_ms=total))
 
     def _end_ms(self, reader: Reader) -> int:
         """Return where the film ends: as its header says, unless the file shows otherwise."""
@@ -189,6 +188,8 @@ class PicturePass:
             notes.append(f"the file ends early, at {clock(found)} of {clock(said)}")
         if reader.unreadable:
             notes.append(f"damaged in {reader.unreadable} places")
+        if reader.missing_ms:
+            notes.append(f"{clock(reader.missing_ms)} of it cannot be read")
         return "; ".join(notes)
 
     def _settle(self, note: str, cpu_s: float) -> None:
