@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
-from scenedetect.common import FrameTimecode, Timecode
 
 from companion.errors import ModelMissing
 from scanners import models, runtime
@@ -156,7 +155,7 @@ class DissolveShots(Shots):
         super().__init__(scan, media)
         self._signatures.clear()
         session, self.model = open_model(scan.options)
-        self._dissolves = Dissolves(session, float(self._fps))
+        self._dissolves = Dissolves(session, media.video.fps if media.video else 0.0)
         self._hard: deque[int] = deque()  # ms of what the cut detector found
         self._soft: deque[Transition] = deque()
 
@@ -169,8 +168,7 @@ class DissolveShots(Shots):
         self._signatures.append(colours)
 
     def frame(self, frame: Any) -> Iterator[Finding]:
-        timecode = FrameTimecode(Timecode(frame.pts, frame.time_base), self._fps)
-        found = self._detector.process_frame(timecode, frame.bgr)
+        found = self._detector.process_frame(frame.ms, frame.bgr)
         self._recent.append(Seen(frame.ms, self._look(frame)))
         if found and len(self._recent) > CUT_LAG:
             self._hard.append(self._recent[-1 - CUT_LAG].ms)

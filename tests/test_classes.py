@@ -95,8 +95,8 @@ def test_the_space_of_words_belongs_to_both_models(seeing: Options) -> None:
     assert PictureWords(seeing).model == model.words_model
 
 
-def test_without_a_text_model_pictures_have_no_words_but_looks_and_tags() -> None:
-    options = Options(roles={"picture": CLASSES})
+def test_without_a_text_model_pictures_have_no_words_but_looks_and_tags(tmp_path: Path) -> None:
+    options = Options(models=os.fsencode(tmp_path), roles={"picture": CLASSES})
     look, model = picture.look_at(demo("coffee"), options)
     assert model.words_model == models.words_identity(options.roles) == ""
     assert list(look.vectors) == [LOOKS]
@@ -110,17 +110,14 @@ def test_a_text_model_that_is_missing_is_said_and_may_come_later(tmp_path: Path)
     assert not caught.value.permanent
 
 
-def test_the_names_of_classes_are_what_people_would_type() -> None:
-    names = picture_names()
+def test_the_names_of_classes_are_what_people_would_type(tmp_path: Path) -> None:
+    options = Options(models=os.fsencode(tmp_path), roles={"picture": CLASSES})
+    model: Any = picture.looker(options)
+    names = model.names
     assert len(names) == 1000
     assert all(name and name == name.strip() for name in names)
     assert not [name for name in names if any(sign in name for sign in "()/,;_")]
     assert len(set(names)) >= 998
-
-
-def picture_names() -> list[str]:
-    model: Any = picture.looker(Options(roles={"picture": CLASSES}))
-    return list(model.names)
 
 
 # --- words by way of class names ------------------------------------------------------------------

@@ -352,7 +352,7 @@ def pan(name: str, count: int, speed: int) -> list[np.ndarray]:
     ]
 
 
-def test_the_model_finds_the_dissolve_that_the_cut_detector_misses() -> None:
+def test_the_model_finds_the_dissolve_that_the_cut_detector_misses(tmp_path: Path) -> None:
     frames, following = pan("coffee", 60, 1), pan("rocket", 56, 2)
     for number in range(16):
         share = (number + 1) / 17
@@ -360,7 +360,8 @@ def test_the_model_finds_the_dissolve_that_the_cut_detector_misses() -> None:
         frames[44 + number] = np.asarray(mixed, np.uint8)
     frames += following[16:]
     alone = shots_of(Shots(scan(Options()), media(100)), frames)
-    both = shots_of(make_shots(scan(), media(100)), frames)
+    options = Options(models=os.fsencode(tmp_path), roles={"shots": "transnetv2"}, threads=1)
+    both = shots_of(make_shots(scan(options), media(100)), frames)
     runtime.let_go()
     assert [shot for shot, _ in alone] == [Shot(0, 4000)]
     (first, _), (second, _) = both
