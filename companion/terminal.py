@@ -19,12 +19,14 @@ from companion.doctor import Finding, Health
 from companion.indexing import Indexer
 from companion.local import Outcome
 from companion.model import IndexingStatus
+from companion.progress import COMING
 from companion.timecode import clock, ms_from_seconds
 from scanners import models
 from webui import records
 from webui.progress import PASSES
 
 REFRESH_S = 0.5
+ON_THEIR_WAY = (COMING, "Assembling")  # how the notes begin that change by themselves
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
 COLOURS = {Health.OK: "green", Health.WARN: "yellow", Health.FAIL: "red"}
 NOISY = ("apscheduler", "watchfiles", "aiohttp.access")  # libraries that log what nobody asked
@@ -124,7 +126,16 @@ async def _bar_until_idle(console: Console, indexer: Indexer) -> None:
             done, total = share(status)
             progress.update(task, description=headline(status), completed=done, total=total or None)
             progress.refresh()
-            await asyncio.sleep(REFRESH_S)
+            if is_moving(status):
+                await asyncio.sleep(REFRESH_S)
+            else:  # such as outside of the scan window: nothing is asked until something happens
+                await indexer.changed()
+
+
+def is_moving(status: IndexingStatus) -> bool:
+    """Say whether the line would read differently in a moment."""
+    coming = any(note.startswith(ON_THEIR_WAY) for note in status.notes)
+    return bool(status.running or status.syncing or coming)
 
 
 def is_busy(status: IndexingStatus) -> bool:
