@@ -8,7 +8,7 @@ import errno
 import heapq
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ MAX_SILENCE = AUDIO_RATE // 50  # samples; a smaller gap in the sound's time sta
 VIDEO_BASE = Fraction(1, 90_000)
 VIDEO_OPTIONS = {"preset": "veryfast", "crf": "23", "bf": "0"}  # without B frames it starts at 0
 AUDIO_BIT_RATE = 128_000
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _BT709, _LIMITED = 1, 1  # AVCOL_*_BT709 (also SWS_CS_ITU709), AVCOL_RANGE_MPEG
 
 
@@ -81,12 +82,14 @@ def _written(to: bytes) -> Iterator[Path]:
         yield part
         part.replace(target)
     except (av.FFmpegError, OSError) as error:
-        if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
-            reason = f"{target.name} cannot be written: {os.strerror(error.errno)}"
-            raise StageError(reason, permanent=False) from error
-        raise read_error(error) from error
+        number = error.errno or 0
+        if isinstance(error, av.FFmpegError) and number not in _FULL:
+            raise read_error(error) from error
+        reason = f"{target.name} cannot be written: {os.strerror(number)}"
+        raise StageError(reason, permanent=False) from error
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
 
 
 class _Picture:
