@@ -15,6 +15,7 @@ from scanners.base import OnscreenText, Scene
 
 GAP_MS = 2_500  # between two readings of one line; a missed sample is bridged
 ERRORS = 0.12  # of the letters; the reader is that unsure from sample to sample
+CLOCK = 5  # digits
 OVERLAP = 0.3  # of two boxes: the same place
 LAST_MS = 1_000  # after the last sighting, where no later sample says when a line went
 TOGETHER = 0.5  # of the time that two lines are there: one text
@@ -216,6 +217,8 @@ def same_text(one: str, other: str) -> bool:
     left, right = plain(one), plain(other)
     if left == right or _DIGITS.sub("", left) == _DIGITS.sub("", right) != "":
         return True
+    if left.isdigit() and right.isdigit():  # a clock has many digits, a year four
+        return len(left) == len(right) >= CLOCK
     longest = max(len(left), len(right))
     allowed = int(ERRORS * longest + 0.5)
     return allowed > 0 and edits(left, right, allowed) <= allowed
