@@ -39,11 +39,14 @@ class Looker(Protocol):
     batch: int
 
     def prepare(self, rgb: Image) -> Image:
-        """Return a picture, (height, width, 3) RGB, at the size that the model looks at."""
+        """Return what must be kept of a picture, (height, width, 3) RGB, until it is looked at.
+
+        It is called for every sample, of which few are looked at, so it must cost next to nothing.
+        """
         ...
 
     def look(self, pictures: Sequence[Image]) -> list[Look]:
-        """Look at prepared pictures."""
+        """Look at prepared pictures, whatever their sizes."""
         ...
 
     def encode_texts(self, texts: Sequence[str]) -> Vectors:

@@ -1,8 +1,7 @@
 """What a scene shows: vectors and tags of one to three of its frames.
 
-The samples of the open scene are made ready for the model as they come, because the model's input
-is far smaller than a sample, and wait until the scene has closed. Then the sharpest of each part of
-the scene is kept, near-duplicates are dropped, and the rest waits for a batch across scenes.
+The samples of the open scene wait until it has closed. Then the sharpest of each part of the scene
+is kept, near-duplicates are dropped, and the rest waits for a batch across scenes.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -27,8 +26,8 @@ LUMA_SIZE = (32, 18)  # px, of the picture by which duplicates are told before t
 SAME_LUMA = 1.0  # of 255, mean difference: nothing has moved; a rabbit far off makes 1.9
 SAME_LOOK = 0.95  # cosine of two frames of a scene that show the same
 FLAT = 4.0  # of 255, deviation of the small luma: black, white or grey, nothing to see
-MAX_WAITING = 120  # samples of a scene that does not close; thinned out above this
-MAX_PENDING = 48  # frames that wait for the model: 7 MB at 224 px
+MAX_WAITING = 60  # samples of a shot that does not end, thinned out above this; 0.4 to 1 MB each
+MAX_PENDING = 48  # frames that wait for the model
 
 
 @dataclass(frozen=True, slots=True)

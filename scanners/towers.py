@@ -25,7 +25,7 @@ from scanners.frames import Image
 from scanners.looking import WORDS, Look, Vectors, middle_square, shrink, unit
 from scanners.resample import FILTERS, resample
 
-KEPT_SIDE = 640  # px; pictures wait at this size and are brought to the model's own when it runs
+KEPT_SIDE = 1024  # px; pictures wait as they are up to this size
 BATCHES = {"cuda": 32, "openvino": 8, "cpu": 4}  # pictures or texts at once
 SIGLIP_TOKENS = 64  # SigLIP 2 was trained with texts of this length
 CLIP_TOKENS = 77  # and CLIP with these

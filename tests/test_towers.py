@@ -71,7 +71,12 @@ def towers(pair: Path) -> OnnxTowers:
 
 @pytest.mark.parametrize(
     ("height", "width", "wanted"),
-    [(100, 200, (100, 200)), (1280, 640, (640, 320)), (360, 6400, (36, 640)), (1, 9000, (1, 640))],
+    [
+        (100, 200, (100, 200)),
+        (1280, 640, (1024, 512)),
+        (360, 6400, (58, 1024)),
+        (1, 9000, (1, 1024)),
+    ],
 )
 def test_waiting_pictures_are_not_larger_than_need_be(
     height: int, width: int, wanted: tuple[int, int]
