@@ -55,6 +55,8 @@ def prepare(
         if "HEIMDEX_MODELS__FOLDER" not in environ:
             more["models.folder"] = home / "models"
     config = load(data_dir=data_dir, file=file, environ=environ, changes=more)
+    if demo is not None:  # a folder that is not there yet would be taken for a disk that is away
+        demo.mkdir(parents=True, exist_ok=True)
     return Trial(config=config, demo=demo)
 
 
