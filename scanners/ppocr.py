@@ -75,7 +75,10 @@ class Finder:
 
 
 class Reader:
-    """Reads lines of text. characters: of the model's outputs from 1 on; 0 is none."""
+    """Reads lines of text. characters: of the model's outputs from 1 on; 0 is none.
+
+    Most models know the space besides, as their last character.
+    """
 
     def __init__(self, session: Session, characters: Sequence[str]) -> None:
         self._session = session
@@ -91,12 +94,17 @@ class Reader:
         bgr = line[:, :, ::-1].astype(np.float32) / 127.5 - 1
         tensor = np.ascontiguousarray(bgr.transpose(2, 0, 1)[None])
         columns = np.asarray(self._session.run({self._input: tensor})[0][0], np.float32)
-        if columns.shape[1] != len(self._characters) + 1:
+        return decode(columns, self._known(columns.shape[1] - 1))
+
+    def _known(self, count: int) -> Sequence[str]:
+        """Return the model's characters, with the space if it knows one."""
+        listed = len(self._characters)
+        if count not in (listed, listed + 1):
             raise StageError(
-                f"the text model knows {columns.shape[1] - 1} characters and its list has"
-                f" {len(self._characters)}; bring the list that belongs to it"
+                f"the text model knows {count} characters and its list has {listed};"
+                " bring the list that belongs to it"
             )
-        return decode(columns, self._characters)
+        return self._characters if count == listed else [*self._characters, " "]
 
 
 def decode(columns: Numbers, characters: Sequence[str]) -> tuple[str, float]:
@@ -113,7 +121,8 @@ def decode(columns: Numbers, characters: Sequence[str]) -> tuple[str, float]:
 
 
 def characters_of(session: Session, listed: Path | None = None) -> list[str]:
-    """Return the characters of a recogniser: of the file that lies with it, or those inside it.
+    """Return the characters of a recogniser: of the file that lies with it, or those inside it;
+    without the space.
 
     Raises StageError if there are none.
     """
@@ -125,7 +134,7 @@ def characters_of(session: Session, listed: Path | None = None) -> list[str]:
         characters = session.metadata().get("character", "").splitlines()
     if not characters:
         raise StageError("the text model does not say which characters it knows")
-    return [*characters, " "]
+    return characters
 
 
 # --- finding -------------------------------------------------------------------------------------
