@@ -124,6 +124,22 @@ def test_the_cpu_stands_behind_every_device(name: str) -> None:
     assert len({provider for provider, _ in asked}) == len(asked)
 
 
+@pytest.mark.parametrize(
+    ("there", "wanted"),
+    [(["CPU"], "CPU"), (["CPU", "GPU"], "GPU"), (["CPU", "GPU.0", "GPU.1", "NPU"], "GPU.0")],
+)
+def test_openvino_is_asked_for_graphics_only_where_there_are_some(
+    monkeypatch: pytest.MonkeyPatch, there: list[str], wanted: str
+) -> None:
+    monkeypatch.setattr(
+        runtime._pybind_state, "get_available_openvino_device_ids", lambda: there, raising=False
+    )
+    assert runtime.providers("openvino")[0] == (
+        "OpenVINOExecutionProvider",
+        {"device_type": wanted},
+    )
+
+
 def test_a_device_that_cannot_be_used_after_all_leaves_the_cpu(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
