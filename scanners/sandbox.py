@@ -23,6 +23,7 @@ _CLONE_NEWNET = 0x40000000
 _PR_SET_PDEATHSIG = 1
 _PR_SET_NO_NEW_PRIVS = 38
 _M_ARENA_MAX = -8
+_PROC = Path("/proc/self")
 
 
 def enter() -> dict[str, str]:
@@ -80,5 +81,5 @@ def _leave_network(libc: ctypes.CDLL) -> bool:
         ("gid_map", f"{group} {group} 1"),
     ):
         with suppress(OSError):  # without a map only the names of owners are lost
-            Path("/proc/self", name).write_text(line)
+            (_PROC / name).write_text(line)
     return True
