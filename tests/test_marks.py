@@ -18,12 +18,12 @@ def marked(text: str, query: str) -> list[str]:
     """Return the pieces of a text that the words of a query mark."""
     parsed = parse(query)
     wanted = marks.wanted(parsed, terms(parsed))
-    return [text[span.start : span.end] for span in marks.mark_words(marks.cut(text), wanted)]
+    return [text[span.start : span.end] for span in marks.mark_words(marks.Cut(text), wanted)]
 
 
 def quoted(lines: list[str], quote: str) -> list[list[str]] | None:
     """Return what a quote marks in each of its lines, None if it is not there."""
-    found = marks.find_quote([marks.cut(line) for line in lines], runs_of(quote))
+    found = marks.find_quote([marks.Cut(line) for line in lines], runs_of(quote))
     if found is None:
         return None
     return [
@@ -69,7 +69,7 @@ def test_marks_lie_in_order_inside_the_text(text: str, query: str) -> None:
     parsed = parse(query)
     wanted = marks.wanted(parsed, terms(parsed))
     end = -1
-    for span in marks.mark_words(marks.cut(text), wanted):
+    for span in marks.mark_words(marks.Cut(text), wanted):
         assert end < span.start < span.end <= len(text)
         end = span.end
 

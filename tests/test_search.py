@@ -15,6 +15,7 @@ from companion.errors import FeatureOff, ModelMissing, QueryError, QueryInterrup
 from companion.findings import Line
 from companion.model import OWNER, Answer, Leg, Moment, Reason, Viewer
 from companion.search import drafts, encoding, legs, marks
+from companion.search.encoding import Vector
 from companion.search.fusion import Candidate, Evidence, Weights
 from companion.search.query import Mode, parse
 from companion.search.search import GUESSES, NOT_READ, Search
@@ -526,7 +527,9 @@ async def test_vectors_of_another_model_are_not_asked(
     answer = await Search(store, config, other.encode).ask("dad falls into the lake")
     assert answer.notes == (NOT_READ,)
     await store.write(
-        lambda c: c.execute("insert into models values (null, 'other@1', 'meaning', 8)")
+        lambda c: c.execute(
+            "insert into models (identity, role, dims) values ('other@1', 'meaning', 8)"
+        )
     )
     assert (await Search(store, config, other.encode).ask("dad")).notes == (NOT_READ,)
 
@@ -613,7 +616,8 @@ def ask(connection: apsw.Connection, text: str, viewer: Viewer = OWNER) -> list[
     query = parse(text)
     said = legs.said(connection, query, viewer)
     vector = Meanings(ABOUT).vector(query.wanted or "nothing")
-    assert legs.near(connection, query, viewer, talk.MODEL, vector) is not None
+    near = legs.near(connection, query, viewer, Vector(talk.MODEL, vector))
+    assert near is not None
     candidates = [
         Candidate(scene_id=each, file_id=said.files[each], score=score, evidence=Evidence(score))
         for each, score in said.scores.items()

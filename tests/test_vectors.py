@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from companion.store import db, vectors
-from companion.store.vectors import EXACT_ROWS, Mask
+from companion.store.vectors import EXACT_ROWS, Mask, Share
 from tests import talk
 
 SMALL = 16
@@ -241,27 +241,29 @@ def test_beyond_the_exact_rows_the_best_are_still_the_best(
     connection, made, ids = many
     assert len(made) > EXACT_ROWS
     query = asked(made, seed)
-    found = vectors.nearest(connection, 1, query, 20)
+    found = vectors.nearest_parts(connection, 1, query, 20)
     expected = truth(made, ids, query)
-    assert [scene_id for scene_id, _ in found[:10]] == list(expected)[:10]
-    assert [near for _, near in found] == pytest.approx(
-        [expected[scene_id] for scene_id, _ in found], abs=1e-5
+    assert [each.scene_id for each in found[:10]] == list(expected)[:10]
+    assert [each.cosine for each in found] == pytest.approx(
+        [expected[each.scene_id] for each in found], abs=1e-5
     )
 
 
 def masks(ids: Sequence[int], files: Sequence[int]) -> list[tuple[Mask, set[int]]]:
     """Return masks with what they let through."""
-    third = set(ids[1600:])
-    odd = {scene_id for scene_id in ids if scene_id % 2}
+    third = frozenset(ids[1600:])
+    odd = frozenset(scene_id for scene_id in ids if scene_id % 2)
+    last, others = frozenset(files[2:]), frozenset(files[:2])
+    few = frozenset(ids[:30])
     return [
-        (Mask(file_ids=[files[2]]), third),
-        (Mask(without_file_ids=files[:2]), third),
-        (Mask(scene_ids=odd), odd),
+        (Mask(file_ids=last), set(third)),
+        (Mask(without_file_ids=others), set(third)),
+        (Mask(scene_ids=odd), set(odd)),
         (Mask(without_scene_ids=odd), set(ids) - odd),
-        (Mask(file_ids=[files[2]], without_scene_ids=odd), third - odd),
-        (Mask(scene_ids=ids[:30]), set(ids[:30])),
-        (Mask(scene_ids=()), set()),
-        (Mask(file_ids=()), set()),
+        (Mask(file_ids=last, without_scene_ids=odd), set(third - odd)),
+        (Mask(scene_ids=few), set(few)),
+        (Mask(scene_ids=frozenset()), set()),
+        (Mask(file_ids=frozenset()), set()),
         (Mask(), set(ids)),
     ]
 
@@ -275,9 +277,34 @@ def test_what_a_mask_rules_out_takes_no_place(
     files = sorted({row[0] for row in connection.execute("select file_id from scenes")})
     mask, allowed = masks(ids, files)[number]
     query = asked(made, 99)
-    found = [each.scene_id for each in vectors.nearest_parts(connection, 1, query, 10, mask)]
+    near = vectors.nearest_parts(connection, 1, query, 10, mask=mask)
+    found = [each.scene_id for each in near]
     expected = [scene_id for scene_id in truth(made, ids, query) if scene_id in allowed]
     assert found == expected[:10]
+
+
+def test_shares_together_are_the_whole(
+    many: tuple[apsw.Connection, list[list[float]], list[int]],
+) -> None:
+    connection, made, ids = many
+    query = asked(made, 5)
+    shares = [
+        vectors.nearest_parts(connection, 1, query, 20, share=Share(number, 3))
+        for number in range(3)
+    ]
+    scenes = [{each.scene_id for each in share} for share in shares]
+    assert not any(scenes[one] & scenes[other] for one, other in ((0, 1), (0, 2), (1, 2)))
+    best = sorted((each for share in shares for each in share), key=lambda each: -each.cosine)
+    assert [each.scene_id for each in best[:10]] == list(truth(made, ids, query))[:10]
+
+
+def test_of_few_rows_the_first_share_is_everything(connection: apsw.Connection) -> None:
+    source = random.Random(9)
+    ids = fill(connection, [numbers(source) for _ in range(4)])
+    query = talk.unit(numbers(source))
+    first = vectors.nearest_parts(connection, 1, query, 9, share=Share(0, 2))
+    assert {each.scene_id for each in first} == set(ids)
+    assert vectors.nearest_parts(connection, 1, query, 9, share=Share(1, 2)) == []
 
 
 def test_scenes_may_be_named_without_a_mask(
@@ -307,6 +334,8 @@ def test_candidates_come_from_the_index_of_codes_alone(
     sql, values = next(each for each in ran if "hamming" in each[0])
     rows = connection.execute(f"explain query plan {sql}", values)  # type: ignore[arg-type]
     plan = " | ".join(str(row[3]) for row in rows)
-    assert "SEARCH vectors USING COVERING INDEX vectors_by_code (model_id=?)" in plan
+    assert (
+        "SEARCH vectors USING COVERING INDEX vectors_by_code (model_id=? AND scene_id>? AND" in plan
+    )
     assert "SEARCH vectors USING INTEGER PRIMARY KEY" in plan
     assert "SCAN vectors" not in plan

@@ -53,7 +53,7 @@ class Bounds:
             scene_ids=self.allowed,
             file_ids=self.shown if by_shown else None,
             without_scene_ids=self.refused,
-            without_file_ids=() if by_shown else self.hidden,
+            without_file_ids=frozenset() if by_shown else self.hidden,
         )
 
 

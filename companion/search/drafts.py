@@ -100,9 +100,9 @@ def _draft(
     scene, lines = read
     file, items = film
     item = next((each for each in items if each.id == candidate.item_id), items[0])
-    name = marks.cut(item.name)
+    name = marks.Cut(item.name)
     in_title = [marks.find_quote([name], quote) for quote in wanted.quotes]
-    cuts = [marks.cut(line.text) for line in lines]
+    cuts = [marks.Cut(line.text) for line in lines]
     said = [marks.find_quote(cuts, quote) for quote in wanted.quotes]
     if any(here is None and there is None for here, there in zip(said, in_title, strict=True)):
         return None

@@ -35,7 +35,7 @@ def examples(connection: apsw.Connection, viewer: Viewer) -> list[str]:
     """Return up to three queries: a quote, a word, a title."""
     shown, hidden = visibility.files(connection, viewer)
     file_ids = sorted(shown, key=lambda file_id: file_id * SCATTER % 2**32)[:FILES]
-    cuts = [marks.cut(text) for text in _lines(connection, file_ids)]
+    cuts = [marks.Cut(text) for text in _lines(connection, file_ids)]
     found = (
         _phrase(cuts),
         _word(connection, cuts, Bounds(shown=shown, hidden=hidden)),
@@ -63,9 +63,9 @@ def _phrase(cuts: Sequence[Cut]) -> str:
     fitting = [
         clause
         for clause in clauses
-        if len(clause) in PHRASE_LETTERS and len(marks.cut(clause).runs) in PHRASE_RUNS
+        if len(clause) in PHRASE_LETTERS and len(marks.Cut(clause).runs) in PHRASE_RUNS
     ]
-    longest = max(fitting, key=lambda clause: len(marks.cut(clause).runs), default="")
+    longest = max(fitting, key=lambda clause: len(marks.Cut(clause).runs), default="")
     return f'"{longest}"' if longest else ""
 
 
@@ -106,5 +106,5 @@ def _can_be_typed(title: str) -> bool:
         query = parse(title)
     except QueryError:
         return False
-    named = any(run.text.isalpha() and len(run.text) > 1 for run in marks.cut(title).runs)
+    named = any(run.text.isalpha() and len(run.text) > 1 for run in marks.Cut(title).runs)
     return named and all(isinstance(term, Word) for term in query.terms)

@@ -12,16 +12,22 @@ from companion.model import LineRow, Span
 from companion.search.query import Query
 from companion.search.terms import Term
 from companion.store import folding
-from companion.store.folding import Folded, Run
+from companion.store.folding import Run
 
 
-@dataclass(frozen=True, slots=True)
 class Cut:
-    """A text, folded and cut once for everything that is looked for in it."""
+    """A text, folded once for everything that is looked for in it, and cut when something is."""
 
-    text: str
-    folded: Folded
-    runs: Sequence[Run]
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.folded = folding.fold(text)
+        self._runs: Sequence[Run] | None = None
+
+    @property
+    def runs(self) -> Sequence[Run]:
+        if self._runs is None:
+            self._runs = folding.runs(self.folded.text)
+        return self._runs
 
     def span(self, start: int, end: int) -> Span:
         """Return the characters of the text from which folded [start, end) was made."""
@@ -45,11 +51,6 @@ def joined(spans: Iterable[Span]) -> tuple[Span, ...]:
     """Return spans in order, those that touch as one."""
     pairs = _merged([(span.start, span.end) for span in spans])
     return tuple(Span(start=start, end=end) for start, end in pairs)
-
-
-def cut(text: str) -> Cut:
-    folded = folding.fold(text)
-    return Cut(text, folded, folding.runs(folded.text))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +87,9 @@ def wanted(query: Query, telling: Iterable[Term]) -> Wanted:
 
 def mark_words(text: Cut, wanted: Wanted) -> tuple[Span, ...]:
     """Return where words are, merged and in order."""
+    folded = text.folded.text
+    if not any(word in folded for word in (*wanted.words, *wanted.pieces)):
+        return ()
     spans: list[tuple[int, int]] = []
     for run in text.runs:
         if run.paired:

@@ -18,10 +18,12 @@ from companion.search.encoding import OFF, Encode, Encoding, NoVector
 from companion.search.fusion import Candidate, Near, Said, Weights
 from companion.search.query import Mode, Query, parse
 from companion.store.db import Store
+from companion.store.vectors import Share
 
+THREADS = 2  # that compare vectors side by side; a third one of the store looks for words
 GUESSES = 12  # of an answer that has few strong moments
 SPARE = 8  # drafts beyond the limit: scenes of one line become one moment
-CANDIDATES = 600  # scenes that are told apart by film before they are read
+CANDIDATES_A_PLACE = 4  # so that other films come up behind one that has many
 NOT_READ = "No scene has been read for meaning yet"
 
 
@@ -54,7 +56,9 @@ class Search:
         if not query.terms:
             return Answer(query=text, moments=())
         said, (near, notes) = await self._ask_legs(query, viewer, mode)
-        candidates = fusion.fuse(said, near, weights or self._weights(), limit=CANDIDATES)
+        candidates = fusion.fuse(
+            said, near, weights or self._weights(), limit=CANDIDATES_A_PLACE * (limit + SPARE)
+        )
         chosen = _chosen(candidates, limit)
         wanted = marks.wanted(query, said.telling)
         found = await self._store.read(drafts.drafts, chosen, wanted, viewer)
@@ -96,10 +100,12 @@ class Search:
             vector = await self._encoding.query(query.wanted)
         except NoVector as note:
             return fusion.NOTHING_NEAR, (str(note),)
-        near = await self._store.read(legs.near, query, viewer, vector.model, vector.float16)
-        if near is None:
-            return fusion.NOTHING_NEAR, (NOT_READ,)
-        return near, ()
+        shares = [Share(number, THREADS) for number in range(THREADS)]
+        found = await asyncio.gather(
+            *(self._store.read(legs.near, query, viewer, vector, share) for share in shares)
+        )
+        nears = [near for near in found if near is not None]
+        return (legs.together(nears), ()) if nears else (fusion.NOTHING_NEAR, (NOT_READ,))
 
     def _weights(self) -> Weights:
         search = self._config.search

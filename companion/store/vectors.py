@@ -23,13 +23,24 @@ LEAST_CANDIDATES = 800  # ... and never fewer: 0.99 of the true ten best were am
 class Mask:
     """Which scenes may be found. scene_ids and file_ids: None allows every one."""
 
-    scene_ids: Collection[int] | None = None
-    file_ids: Collection[int] | None = None
-    without_scene_ids: Collection[int] = ()
-    without_file_ids: Collection[int] = ()
+    scene_ids: frozenset[int] | None = None
+    file_ids: frozenset[int] | None = None
+    without_scene_ids: frozenset[int] = frozenset()
+    without_file_ids: frozenset[int] = frozenset()
 
 
 EVERYTHING = Mask()
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """One of several equal parts of the rows, by their scenes, for threads side by side."""
+
+    number: int
+    of: int
+
+
+WHOLE = Share(0, 1)
 
 
 # --- what is written -----------------------------------------------------------------------------
@@ -117,8 +128,8 @@ def nearest(
     allowed_scene_ids: Collection[int] | None = None,
 ) -> list[tuple[int, float]]:
     """Return (scene id, cosine) of at most k scenes, nearest first. See `nearest_parts`."""
-    mask = Mask(scene_ids=allowed_scene_ids)
-    found = nearest_parts(connection, model_id, query, k, mask)
+    allowed = None if allowed_scene_ids is None else frozenset(allowed_scene_ids)
+    found = nearest_parts(connection, model_id, query, k, mask=Mask(scene_ids=allowed))
     return [(each.scene_id, each.cosine) for each in found]
 
 
@@ -127,30 +138,50 @@ def nearest_parts(
     model_id: int,
     query: bytes,
     k: int,
+    *,
     mask: Mask = EVERYTHING,
+    share: Share = WHOLE,
 ) -> list[Nearest]:
     """Return at most k scenes with their nearest part, nearest first.
 
-    query: float16 bytes of unit length, from the same model. What the mask rules out is not
-    compared at all. Exact up to EXACT_ROWS rows; beyond, cosines are exact and some scenes far down
-    the list may be missing.
+    query: float16 bytes of unit length, from the same model. What the mask rules out takes no
+    place. share: the part of the rows that is looked at. Exact up to EXACT_ROWS rows; beyond,
+    cosines are exact and some scenes far down the list may be missing.
     """
-    conditions, values = _where(mask)
     float32 = float32_from_float16(query)
-    distances = "select scene_id, part, vec_distance_cosine(v, ?) as d from vectors"
-    rows: Iterable[tuple[Any, ...]]
+    conditions, values = _where(mask)
     if _few(connection, model_id, mask.scene_ids):
-        sql = f"{distances} where model_id = ?{conditions} order by d"
+        if share.number > 0:
+            return []
+        sql = f"{_DISTANCES} where model_id = ?{conditions} order by d"
         rows = connection.execute(sql, (float32, model_id, *values))
     else:
+        first, beyond = _range(connection, model_id, share)
+        least = max(LEAST_CANDIDATES, OVERSAMPLING * k) // share.of
         rows = connection.execute(
-            f"{distances} where id in ("
-            "select id from vectors indexed by vectors_by_code where model_id = ?"
-            f"{conditions} order by vec_distance_hamming(vec_bit(code), vec_bit(?)) limit ?"
-            ") order by d",
-            (float32, model_id, *values, sign_code(query), max(LEAST_CANDIDATES, OVERSAMPLING * k)),
+            f"{_DISTANCES} where id in ("
+            "select id from vectors indexed by vectors_by_code"
+            f" where model_id = ? and scene_id >= ? and scene_id < ?{conditions}"
+            " order by vec_distance_hamming(vec_bit(code), vec_bit(?)) limit ?) order by d",
+            (float32, model_id, first, beyond, *values, sign_code(query), least),
         )
     return _best_of_scenes(rows, k)
+
+
+_DISTANCES = "select scene_id, part, vec_distance_cosine(v, ?) as d from vectors"
+
+
+def _range(connection: apsw.Connection, model_id: int, share: Share) -> tuple[int, int]:
+    """Return the first scene id of a share and the first beyond it."""
+    row = connection.execute(
+        "select (select min(scene_id) from vectors where model_id = ?1),"
+        " (select max(scene_id) from vectors where model_id = ?1)",
+        (model_id,),
+    ).fetchone()
+    assert row is not None
+    low, high = int(row[0]), int(row[1]) + 1
+    edges = [low + (high - low) * number // share.of for number in (share.number, share.number + 1)]
+    return edges[0], edges[1]
 
 
 def _best_of_scenes(rows: Iterable[tuple[Any, ...]], k: int) -> list[Nearest]:
@@ -166,6 +197,7 @@ def _best_of_scenes(rows: Iterable[tuple[Any, ...]], k: int) -> list[Nearest]:
 
 
 def _few(connection: apsw.Connection, model_id: int, allowed: Collection[int] | None) -> bool:
+    """True if so few rows are to be compared that every one can be."""
     if allowed is not None and len(allowed) <= EXACT_ROWS:
         return True
     row = connection.execute(
@@ -176,7 +208,7 @@ def _few(connection: apsw.Connection, model_id: int, allowed: Collection[int] | 
     return int(row[0]) <= EXACT_ROWS
 
 
-def _where(mask: Mask) -> tuple[str, list[str]]:
+def _where(mask: Mask) -> tuple[str, tuple[str | int | bytes, ...]]:
     """Return the conditions of a mask as SQL that continues a `where`, and their values."""
     listed = "(select value from json_each(?))"
     of_files = f"(select id from scenes where file_id in {listed})"
@@ -187,7 +219,7 @@ def _where(mask: Mask) -> tuple[str, list[str]]:
         (f" and scene_id not in {of_files}", mask.without_file_ids or None),
     ]
     used = [(sql, ids) for sql, ids in parts if ids is not None]
-    return "".join(sql for sql, _ in used), [json.dumps(list(ids)) for _, ids in used]
+    return "".join(sql for sql, _ in used), tuple(json.dumps(list(ids)) for _, ids in used)
 
 
 # --- numbers -------------------------------------------------------------------------------------

@@ -1,9 +1,9 @@
 """How long a whole search takes at 10,000 scenes, without the time of the model.
 
 The library is made up, but shaped like one: 120 films of scenes of 8 to 44 words, words as frequent
-as in speech (Zipf), a fifth of the films in Korean with particles on the words, vectors of 512
-numbers in clusters of films. Queries take the middle way through the product: `Search.ask` on a
-real store, each asked with a vector that is not yet remembered.
+as in speech (Zipf), a fifth of the films in Korean with particles on the words, two vectors of 512
+numbers a scene, in clusters of films. Queries go the whole way, `Search.ask` on a real store, each
+with a vector that is not remembered yet.
 """
 
 import asyncio
@@ -33,6 +33,7 @@ LIMITS = {"search_p95_ms": "<= 30"}
 
 SCENES = 10_000
 FILMS = 120
+PASSAGES = 2  # of a scene: 26 words are two or three
 DIMS = 512
 SCENE_MS = 6_000
 ASKED = 240
@@ -54,7 +55,8 @@ _WEIGHTS = {
 
 
 def measure(folder: Path) -> dict[str, float]:
-    """Return p50 and p95 in ms of whole searches, of both legs and of each alone."""
+    """Return p50 and p95 in ms of whole searches, of both legs and of each alone, and the mean of
+    their processor time, which a busy machine moves less."""
     return asyncio.run(_measure(folder))
 
 
@@ -69,7 +71,10 @@ async def _measure(folder: Path) -> dict[str, float]:
             search = Search(store, config, encoder.encode)
             for query in _queries(30):
                 await search.ask(query, mode=mode)
+            busy = time.process_time()
             times = [await _time(search, query, mode) for query in _queries(ASKED)]
+            busy = time.process_time() - busy
+            figures[f"search_{name}cpu_ms"] = round(busy / ASKED * 1000, 2)
             figures[f"search_{name}p50_ms"] = round(statistics.median(times), 2)
             figures[f"search_{name}p95_ms"] = round(statistics.quantiles(times, n=20)[18], 2)
         return figures
@@ -118,7 +123,8 @@ def _fill(connection: apsw.Connection) -> None:
         findings.keep_scenes(connection, file.id, scenes, provisional=False)
         commits.index_words(connection, file.id)
         for scene in findings.scenes_of_file(connection, file.id):
-            vectors.put(connection, model, scene.id, 0, _vector(0.7, film))
+            for part in range(PASSAGES):
+                vectors.put(connection, model, scene.id, part, _vector(0.7, film))
 
 
 def _frequent(words: list[str]) -> str:
