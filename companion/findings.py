@@ -149,6 +149,7 @@ class Track(msgspec.Struct, frozen=True, tag="track"):
     """The same face through a shot. vector: quality-weighted mean of its faces, unit length.
 
     quality: 0..1, of the best face; reject: why it is too poor to name, empty if it is good enough.
+    A rejected track has no vector: there is nothing in it to compare.
     thumbnail: file name in the folder of stills.
     """
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from scanners.base import OnscreenText, Scene
+from scanners.boxes import Box, overlap
 
 GAP_MS = 2_500  # between two readings of one line; a missed sample is bridged
 ERRORS = 0.12  # of the letters; the reader is that unsure from sample to sample
@@ -31,8 +32,6 @@ QUICKLY_MS = 12_000  # or one other in that time
 SETTLED = 6  # subtitles in a film; from then on their place alone tells
 SAME_ROW = 0.05  # of the picture's height, between the lower edges of two subtitles
 SAME_LETTERS = 1.35  # ratio of the heights of their lines
-
-Box = tuple[float, float, float, float]  # x, y, width, height as fractions of the picture
 
 _NOT_WORDS = re.compile(r"[\W_]+")
 _DIGITS = re.compile(r"\d+")
@@ -243,16 +242,6 @@ def edits(one: str, other: str, limit: int) -> int:
         if min(row) > limit:
             return limit + 1
     return min(row[-1], limit + 1)
-
-
-def overlap(one: Box, other: Box) -> float:
-    """Return the intersection over the union of two boxes, from 0 to 1."""
-    wide = min(one[0] + one[2], other[0] + other[2]) - max(one[0], other[0])
-    high = min(one[1] + one[3], other[1] + other[3]) - max(one[1], other[1])
-    if wide <= 0 or high <= 0:
-        return 0.0
-    shared = wide * high
-    return min(1.0, shared / (one[2] * one[3] + other[2] * other[3] - shared))
 
 
 # --- lines that are one text ---------------------------------------------------------------------

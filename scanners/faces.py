@@ -27,6 +27,7 @@ from scanners.yunet import Detected, YuNet
 DETECTOR = "yunet"
 EMBEDDING = "face_embedding"  # the role in the model table
 MAX_FACES = 12  # of a sample, the largest: a crowd has no names
+LEAST_HEIGHT = 20  # px; what is smaller is a dot, and no use to anybody
 MIN_HEIGHT = 28  # px of a sample of 960; below it SFace knows people again worse, see README
 GOOD_HEIGHT = 80  # px; from here on more pixels change nothing
 MIN_SHARPNESS = 0.06  # of `sharpness`; blur of 3 % of the face's height, cosine 0.65 to itself
@@ -75,8 +76,9 @@ class Faces:
 
     def sample(self, sample: Any) -> Iterable[Finding]:
         if sample.ms >= self._begin:
-            found = sorted(self._detector.find(sample.rgb), key=lambda one: -one.height)
-            self._seen += [_look(sample.rgb, sample.ms, one) for one in found[:MAX_FACES]]
+            found = [one for one in self._detector.find(sample.rgb) if one.height >= LEAST_HEIGHT]
+            largest = sorted(found, key=lambda one: -one.height)[:MAX_FACES]
+            self._seen += [_look(sample.rgb, sample.ms, one) for one in largest]
         return ()
 
     def shot(self, shot: Shot, signature: tuple[float, ...]) -> Iterable[Finding]:

@@ -14,7 +14,8 @@ import numpy as np
 
 from scanners import models
 from scanners.base import Finding, MediaInfo, Options, Scan, Scene, Shot
-from scanners.captions import Box, Captions, Line, plain
+from scanners.boxes import Box, covered
+from scanners.captions import Captions, Line, plain
 from scanners.frames import Image
 from scanners.ppocr import Area, Finder, Reader, characters_of
 from scanners.runtime import Session, session
@@ -85,7 +86,7 @@ class Onscreen:
         lines = []
         for area in found:
             box = _box(area, width, height, top)
-            if not any(_within(box, patch.box) for patch, _ in self._shown):
+            if not any(covered(box, patch.box) > 0.5 for patch, _ in self._shown):
                 text, score = self._reader.read(rows, area)
                 if counts(text, score):
                     lines.append(Line(text=text.strip(), score=score, box=box))
@@ -121,10 +122,3 @@ def _box(area: Area, width: int, height: int, top: int) -> Box:
     left, upper = area.corners.min(axis=0).tolist()
     right, lower = area.corners.max(axis=0).tolist()
     return left / width, (upper + top) / height, (right - left) / width, (lower - upper) / height
-
-
-def _within(box: Box, other: Box) -> bool:
-    """Say whether most of a box lies in another."""
-    wide = min(box[0] + box[2], other[0] + other[2]) - max(box[0], other[0])
-    high = min(box[1] + box[3], other[1] + other[3]) - max(box[1], other[1])
-    return wide > 0 and high > 0 and wide * high > 0.5 * box[2] * box[3]

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from scanners.boxes import Box
 from scanners.frames import Image
 
 LEVELS = (
@@ -32,7 +33,6 @@ STAYS = 0.6  # correlation of the edges in a box: the same text on whatever move
 BETTER = 6  # edges more than a bare place had: something new is on it
 BARE_MS = 10_000  # after that a bare place gets another look
 
-Box = tuple[float, float, float, float]  # x, y, width, height as fractions of the picture
 Edges = NDArray[np.int16]
 
 

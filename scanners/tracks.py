@@ -13,6 +13,8 @@ from itertools import combinations, pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from scanners.boxes import Box, overlap
+
 VOTES = 3  # faces of a piece that are turned into vectors: see scanners/README.md
 GAP_MS = 2_500  # between two sightings that may be one movement: a missed sample is bridged
 STILL = 0.4  # overlap from which a face has stayed where it was
@@ -25,7 +27,6 @@ APART = 0.1  # cosine below `same`, at which two faces of one piece are two peop
 
 Vector = NDArray[np.float32]
 Numbers = NDArray[np.float32]
-Box = tuple[float, float, float, float]  # x, y, width, height as fractions of the picture
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,16 +62,6 @@ class Piece:
     def best(self) -> Face:
         """The face that shows the person best: one that may vote, if there is one."""
         return max(self.faces, key=lambda face: (not face.reject, face.quality))
-
-
-def overlap(one: Box, other: Box) -> float:
-    """Return the intersection over the union of two boxes, from 0 to 1."""
-    wide = min(one[0] + one[2], other[0] + other[2]) - max(one[0], other[0])
-    high = min(one[1] + one[3], other[1] + other[3]) - max(one[1], other[1])
-    if wide <= 0 or high <= 0:
-        return 0.0
-    shared = wide * high
-    return min(1.0, shared / (one[2] * one[3] + other[2] * other[3] - shared))
 
 
 def link(faces: Iterable[Face], embed: Callable[[Face], Vector], same: float) -> list[Piece]:

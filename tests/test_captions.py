@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, strategies as st
 
 from scanners.base import OnscreenText, Scene
-from scanners.captions import Box, Captions, Line, edits, overlap, plain, same_text
+from scanners.boxes import Box
+from scanners.captions import Captions, Line, edits, plain, same_text
 
 SUBTITLE: Box = (0.3, 0.86, 0.4, 0.06)
 SPEECH = (
@@ -320,17 +321,6 @@ def test_what_counts_as_the_same_text() -> None:
     assert not same_text("1999", "2004")
     assert same_text("12.08.1999 14:35:01", "12.08.1999 14:35:02")
     assert plain("It’s  7:45, Köln!") == "its745köln"
-
-
-sides = st.floats(0.01, 1)
-boxes = st.tuples(st.floats(0, 1), st.floats(0, 1), sides, sides)
-
-
-@given(boxes, boxes)
-def test_overlap_is_mutual_and_between_nothing_and_all(one: Box, other: Box) -> None:
-    assert 0 <= overlap(one, other) <= 1
-    assert overlap(one, other) == pytest.approx(overlap(other, one))
-    assert overlap(one, one) == pytest.approx(1)
 
 
 shown = st.lists(

@@ -16,7 +16,7 @@ from companion.errors import ModelMissing
 from scanners import models
 from scanners.base import MediaInfo, Options, Scan, Scene, Shot, StageError, Track
 from scanners.embedders import SIDE, TEMPLATE, OnnxEmbedder, align, similarity
-from scanners.faces import MIN_HEIGHT, REASONS, Faces, judge, load, pose, sharpness
+from scanners.faces import MAX_FACES, MIN_HEIGHT, REASONS, Faces, judge, load, pose, sharpness
 from scanners.frames import Image, Sample
 from scanners.runtime import session
 from scanners.yunet import CANVAS, Detected, YuNet, distinct
@@ -529,6 +529,28 @@ def test_a_blurred_face_is_counted_and_cannot_be_named(stage: Faces, portrait: I
     (track,) = tracks(stage, Scene(0, 4000, 0))
 
     assert (track.reject, track.vector, track.frame_count) == (REASONS["blurred"], b"", 2)
+
+
+def test_dots_are_not_taken_for_people(stage: Faces, portrait: Image) -> None:
+    for high, count in [(16, 0), (24, 1)]:
+        stage.sample(sample(0, placed(scaled(portrait, high / (FACE_HIGH * 320)), 400, 200)))
+        found_tracks = tracks(stage, Scene(0, 4000, 0))
+        assert [track.reject for track in found_tracks] == [REASONS["small"]] * count
+
+
+def test_a_crowd_is_cut_down_to_its_largest_faces(stage: Faces, portrait: Image) -> None:
+    small, large = scaled(portrait, 0.36)[:80, :100], scaled(portrait, 0.5)[:110, :140]
+    crowd = np.full((540, 960, 3), 96, np.uint8)
+    for number in range(18):
+        rgb = large if number < 3 else small
+        x, y = 10 + 155 * (number % 6), 10 + 130 * (number // 6)
+        crowd[y : y + rgb.shape[0], x : x + rgb.shape[1]] = rgb
+    stage.sample(sample(0, crowd))
+
+    heights = [track.boxes[0].height * 540 for track in tracks(stage, Scene(0, 4000, 0))]
+
+    assert len(heights) == MAX_FACES
+    assert sum(height > 50 for height in heights) == 3
 
 
 def test_a_scene_without_faces_gives_nothing(stage: Faces) -> None:

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, strategies as st
 from numpy.typing import NDArray
 
-from scanners.tracks import VOTES, Box, Face, Piece, link, overlap
+from scanners.boxes import Box, overlap
+from scanners.tracks import VOTES, Face, Piece, link
 
 DIMS = 32
 SAME = 0.363
@@ -224,16 +225,6 @@ def test_a_better_face_weighs_more_in_the_vector() -> None:
 # --- properties ----------------------------------------------------------------------------------
 
 fractions = st.floats(0, 1, allow_nan=False)
-boxes = st.tuples(fractions, fractions, st.floats(0.01, 1), st.floats(0.01, 1))
-
-
-@given(boxes, boxes)
-def test_overlap_is_symmetric_and_between_nothing_and_all(one: Box, other: Box) -> None:
-    shared = overlap(one, other)
-
-    assert 0 <= shared <= 1
-    assert shared == pytest.approx(overlap(other, one))
-    assert overlap(one, one) == pytest.approx(1)
 
 
 sightings = st.lists(

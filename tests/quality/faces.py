@@ -18,8 +18,8 @@ import cv2
 import numpy as np
 
 from scanners.base import Options, StageInfo, Track
+from scanners.boxes import Box
 from scanners.faces import Faces, load
-from scanners.tracks import Box
 from scanners.yunet import YuNet
 from tests.figures import Skipped
 from tests.quality.splice import Result, Rgb, fit, read, scan, write_film
