@@ -71,6 +71,14 @@ async def test_a_clip_is_cut_once_and_given_piece_by_piece(open_house: Open) -> 
     assert house.cutter.asked == [("clip", 3_000, 12_000)]
 
 
+async def test_the_first_clip_is_short_so_that_playing_begins_soon(open_house: Open) -> None:
+    house, client = await open_house()
+    kitchen = house.shelved["The Kitchen"].file
+    for address in (f"/clip/{kitchen}-0.mp4?first=1", f"/clip/{kitchen}-{base36(20_000)}.mp4"):
+        assert (await client.get(address)).status == 200
+    assert house.cutter.asked == [("clip", 0, 20_000), ("clip", 20_000, 80_000)]
+
+
 async def test_a_clip_of_a_film_that_is_away_says_so(open_house: Open) -> None:
     house, client = await open_house()
     answer = await client.get(f"/clip/{house.long.file}-0.mp4")

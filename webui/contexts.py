@@ -19,6 +19,8 @@ VIA = {
     Leg.WORDS: ("quote", "Said in these words"),
     Leg.MEANING: ("meaning", "Close in meaning"),
     Leg.TITLE: ("film", "In the title"),
+    Leg.PICTURE: ("still", "Seen in the picture"),
+    Leg.ONSCREEN: ("quote", "Written in the picture"),
 }
 
 

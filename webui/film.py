@@ -7,7 +7,7 @@ import apsw
 
 from companion.findings import MediaInfo
 from companion.model import File, Item, LineRow, SceneRow
-from companion.playback import clip_bounds, clip_start, direct_type
+from companion.playback import FIRST_CLIP_MS, clip_bounds, clip_start, direct_type
 from companion.store import findings, library
 from companion.timecode import clock, seconds_from_ms
 from webui import words
@@ -141,11 +141,13 @@ def player(file: File, at_ms: int, links: Links) -> Player:
     """Return what the player needs: the file itself where browsers surely play it, else a clip."""
     content_type = direct_type(file)
     start_ms = 0 if content_type else clip_start(at_ms)
-    end_ms = file.duration_ms if content_type else clip_bounds(file, start_ms)[1]
+    end_ms = file.duration_ms if content_type else clip_bounds(file, start_ms, FIRST_CLIP_MS)[1]
     return Player(
         file=file.public_id,
         source=(
-            links.media(file.public_id) if content_type else links.clip(moment_id(file, start_ms))
+            links.media(file.public_id)
+            if content_type
+            else links.clip(moment_id(file, start_ms), first=True)
         ),
         content_type=content_type or "video/mp4",
         direct=content_type is not None,

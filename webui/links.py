@@ -50,8 +50,10 @@ class Links:
     def still(self, moment: str) -> str:
         return f"{self.base}/still/{quote(moment, safe='')}.jpg"
 
-    def clip(self, moment: str) -> str:
-        return f"{self.base}/clip/{quote(moment, safe='')}.mp4"
+    def clip(self, moment: str, *, first: bool = False) -> str:
+        """first: a short one, with which playing begins."""
+        short = "?first=1" if first else ""
+        return f"{self.base}/clip/{quote(moment, safe='')}.mp4{short}"
 
     def media(self, file: str) -> str:
         return f"{self.base}/media/{quote(file, safe='')}"

@@ -7,7 +7,7 @@ from pathlib import Path
 from aiohttp import web
 
 from companion.errors import CompanionError
-from companion.playback import Preview, direct_type
+from companion.playback import CLIP_MS, FIRST_CLIP_MS, Preview, direct_type
 from webui import lookup
 from webui.problems import Problem, not_found
 from webui.visit import PRIVATE, Visit
@@ -45,9 +45,11 @@ async def media(visit: Visit) -> web.StreamResponse:
 
 
 async def clip(visit: Visit) -> web.StreamResponse:
-    """A minute from the second that the address says, cut now if nobody has asked before."""
+    """A minute from the second that the address says (the first one is shorter), cut now if nobody
+    has asked before."""
     film, ms = await lookup.moment(visit, visit.name("moment"))
-    return _played(await visit.parts.playback.clip(film.file, ms))
+    length_ms = FIRST_CLIP_MS if visit.text("first") else CLIP_MS
+    return _played(await visit.parts.playback.clip(film.file, ms, length_ms))
 
 
 async def asset(visit: Visit) -> web.StreamResponse:

@@ -3,6 +3,8 @@
 
 const AHEAD_S = 20; // the next minute is asked for when so much is left of this one
 const CLIP_LEAD_MS = 5000;
+const CLIP_MS = 60000;
+const FIRST_CLIP_MS = 20000; // short, so that playing begins soon
 
 class FilmPlayer extends HTMLElement {
   connectedCallback() {
@@ -42,18 +44,19 @@ class FilmPlayer extends HTMLElement {
     this.video.play().catch(() => {});
   }
 
-  /** Put the minute from start_ms into the player. */
-  load(/** @type {number} */ startMs, /** @type {number} */ atMs) {
+  /** Put the clip from startMs into the player. */
+  load(/** @type {number} */ startMs, /** @type {number} */ atMs, first = true) {
     this.direct = false;
     this.base = startMs;
-    this.end = Math.min(startMs + 60000, +this.dataset.duration);
-    this.note.textContent = "Cutting a minute for your browser …";
+    this.end = Math.min(startMs + (first ? FIRST_CLIP_MS : CLIP_MS), +this.dataset.duration);
+    this.note.textContent = "Cutting this part for your browser …";
     this.video.controls = true;
-    this.video.src = `${this.clip(startMs)}#t=${(atMs - startMs) / 1000}`;
+    this.video.src = `${this.clip(startMs, first)}#t=${(atMs - startMs) / 1000}`;
   }
 
-  clip(/** @type {number} */ ms) {
-    return this.dataset.clips.replace(/-0\.mp4$/, `-${ms.toString(36)}.mp4`);
+  clip(/** @type {number} */ ms, /** @type {boolean} */ first) {
+    const short = first ? "?first=1" : "";
+    return this.dataset.clips.replace(/-0\.mp4$/, `-${ms.toString(36)}.mp4${short}`);
   }
 
   /** Return the shared address of what plays now: `given` names another second of this film. */
@@ -63,14 +66,14 @@ class FilmPlayer extends HTMLElement {
 
   goOn() {
     if (this.direct || this.end >= +this.dataset.duration) return;
-    this.load(this.end, this.end);
+    this.load(this.end, this.end, false);
     this.video.play().catch(() => {});
   }
 
   /** The browser cannot play the file after all: a clip it can always play. */
   failed() {
     if (this.direct) return this.load(clipStart(+this.dataset.at), +this.dataset.at);
-    this.note.textContent = "This minute cannot be played: the film is away, or it cannot be read.";
+    this.note.textContent = "This cannot be played: the film is away, or it cannot be read.";
     this.video.controls = false;
     this.video.removeAttribute("src");
     this.video.replaceChildren();
@@ -99,7 +102,7 @@ class FilmPlayer extends HTMLElement {
   prepare() {
     if (this.asked === this.end || this.end >= +this.dataset.duration) return;
     this.asked = this.end;
-    fetch(this.clip(this.end), { headers: { Range: "bytes=0-0" } }).catch(() => {});
+    fetch(this.clip(this.end, false), { headers: { Range: "bytes=0-0" } }).catch(() => {});
   }
 
   clicked(/** @type {MouseEvent} */ event) {
