@@ -1,7 +1,6 @@
-"""Faces: found, judged, turned into vectors, and given as tracks. The real models of the wheel look
-at one free portrait; who is whom among many is tests/test_tracks.py."""
+"""Faces in a scan: which may be named, and what becomes of them. The real models look at one free
+portrait; who is whom among many is tests/test_tracks.py."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,30 +9,22 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 from numpy.typing import NDArray
-from onnx import TensorProto, helper
 
-from companion.errors import ModelMissing
-from scanners import models
-from scanners.base import MediaInfo, Options, Scan, Scene, Shot, StageError, Track
-from scanners.embedders import SIDE, TEMPLATE, OnnxEmbedder, align, similarity
+from scanners.base import MediaInfo, Options, Scan, Scene, Shot, StageInfo, Track
+from scanners.embedders import align
 from scanners.faces import MAX_FACES, MIN_HEIGHT, REASONS, Faces, judge, load, pose, sharpness
-from scanners.frames import Image, Sample
-from scanners.runtime import session
-from scanners.yunet import CANVAS, Detected, YuNet, distinct
-from tests.tiny_onnx import save
+from scanners.frames import Sample
+from scanners.yunet import Detected, YuNet
+from tests.portrait import FACE_HIGH, Image, eileen, placed, scaled
+from tests.quality.splice import scan, write_film
 
-DATA = Path(__file__).parent / "data"
-ASSETS = models.ASSETS / "faces"
-FACE_HIGH = 0.355  # of the portrait's height, as YuNet sees it
-FACE_MIDDLE = (0.404, 0.372)
+FACES = StageInfo("scanners.faces:Faces", 1, "picture", ("shots",), "face_embedding")
 MEDIA = MediaInfo(container="mp4", duration_ms=60_000)
 
 
 @pytest.fixture(scope="module")
 def portrait() -> Image:
-    """Eileen Collins, 320 x 320, RGB."""
-    bgr = cv2.imread(str(DATA / "astronaut.jpg"))
-    return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
+    return eileen()
 
 
 @pytest.fixture(scope="module")
@@ -46,24 +37,6 @@ def detector(options: Options) -> YuNet:
     return load(options)[0]
 
 
-@pytest.fixture(scope="module")
-def sface(options: Options) -> OnnxEmbedder:
-    return load(options)[1]
-
-
-def scaled(rgb: Image, factor: float) -> Image:
-    way = cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC
-    return np.asarray(cv2.resize(rgb, None, fx=factor, fy=factor, interpolation=way), np.uint8)
-
-
-def placed(rgb: Image, x: int, y: int, size: tuple[int, int] = (960, 540)) -> Image:
-    """Return a grey picture (width, height) with another in it; what lies outside is cut off."""
-    wide, high = size
-    out = np.full((high + 2000, wide + 2000, 3), 96, np.uint8)
-    out[y + 1000 : y + 1000 + rgb.shape[0], x + 1000 : x + 1000 + rgb.shape[1]] = rgb
-    return np.ascontiguousarray(out[1000 : 1000 + high, 1000 : 1000 + wide])
-
-
 def wide_eyed(turn: float = 0.0, nod: float = 0.55, size: float = 100.0) -> NDArray[np.float32]:
     """Return the landmarks of a drawn face whose eyes are `size` px apart."""
     points = [(0, 0), (1, 0), (0.5 + turn, nod * 1.05), (0.1, 1.05), (0.9, 1.05)]
@@ -73,251 +46,6 @@ def wide_eyed(turn: float = 0.0, nod: float = 0.55, size: float = 100.0) -> NDAr
 def found(**changes: Any) -> Detected:
     fields = {"x": 0.0, "y": 0.0, "width": 120.0, "height": 160.0, "score": 0.95}
     return Detected(**(fields | {"landmarks": wide_eyed()} | changes))
-
-
-# --- finding -------------------------------------------------------------------------------------
-
-
-def test_a_face_is_found_with_its_landmarks_where_they_belong(
-    detector: YuNet, portrait: Image
-) -> None:
-    (face,) = detector.find(portrait)
-
-    assert face.score > 0.85
-    assert face.height / 320 == pytest.approx(FACE_HIGH, abs=0.06)
-    left, right, nose, mouth_left, mouth_right = face.landmarks
-    assert left[0] < nose[0] < right[0]
-    assert left[1] < nose[1] < mouth_left[1]
-    assert mouth_left[0] < mouth_right[0]
-    assert face.x < left[0] < right[0] < face.x + face.width
-
-
-def test_the_finds_are_those_of_opencv_s_own_detector(
-    portrait: Image, capfd: pytest.CaptureFixture[str]
-) -> None:
-    canvas = placed(portrait, 100, 200, (CANVAS, CANVAS))
-    detector = YuNet(session(ASSETS / "face_detection_yunet_2023mar.onnx", threads=1))
-    peer = cv2.FaceDetectorYN.create(
-        str(ASSETS / "face_detection_yunet_2023mar.onnx"), "", (CANVAS, CANVAS), 0.3, 0.3, 500
-    )
-    capfd.readouterr()  # it warns about its own engine
-
-    ours = detector._run(canvas, 0.3)
-    theirs = peer.detect(np.ascontiguousarray(canvas[:, :, ::-1]))[1]
-
-    assert len(ours) == len(theirs) == 1
-    np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=0.05)
-
-
-@pytest.mark.parametrize("high", [500, 300, 120, 60, 34])
-def test_faces_are_found_at_every_size_that_can_be_named(
-    detector: YuNet, portrait: Image, high: int
-) -> None:
-    factor = high / (FACE_HIGH * 320)
-    x, y = (round(320 * factor * place) for place in FACE_MIDDLE)
-    picture = placed(scaled(portrait, factor), 480 - x, 270 - y)
-
-    (face,) = detector.find(picture)
-
-    assert face.height == pytest.approx(high, rel=0.2)
-    assert face.x + face.width / 2 == pytest.approx(480, abs=0.25 * high)
-
-
-def test_a_weak_small_face_is_looked_at_again_in_full_size(
-    detector: YuNet, portrait: Image, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    high = 16  # px, so 11 for the first look
-    picture = placed(scaled(portrait, high / (FACE_HIGH * 320)), 800, 430)
-    (face,) = detector.find(picture)
-    monkeypatch.setattr(YuNet, "_closer", lambda *_: [])
-
-    assert detector.find(picture) == []
-    assert face.x > 800
-    assert face.y > 430
-
-
-@pytest.mark.parametrize(
-    ("x", "y"),
-    [(-120, 100), (960 - 138, 100), (400, -105), (400, 540 - 130)],
-    ids=["left", "right", "top", "bottom"],
-)
-def test_a_face_that_the_edge_cuts_off_is_found_once_and_its_mirror_image_is_not(
-    detector: YuNet, portrait: Image, x: int, y: int
-) -> None:
-    (face,) = detector.find(placed(portrait, x, y))
-
-    middle_x, middle_y = face.x + face.width / 2, face.y + face.height / 2
-    assert 0 <= middle_x < 960
-    assert 0 <= middle_y < 540
-    assert abs(middle_x - (x + 129)) < 45
-    assert abs(middle_y - (y + 119)) < 45
-
-
-@pytest.mark.parametrize("size", [(540, 960), (960, 960), (300, 200), (960, 300)])
-def test_pictures_of_every_shape_are_looked_at_as_a_whole(
-    detector: YuNet, portrait: Image, size: tuple[int, int]
-) -> None:
-    half = scaled(portrait, 0.5)
-    wide, high = size
-    for x, y in [(0, 0), (wide - 160, high - 160), (wide - 160, 0)]:
-        (face,) = detector.find(placed(half, x, y, size))
-        assert x < face.x + face.width / 2 < x + 160
-        assert y < face.y + face.height / 2 < y + 160
-
-
-def test_where_there_is_no_face_none_is_found(detector: YuNet) -> None:
-    random = np.random.default_rng(3)
-    noise = random.integers(0, 255, (540, 960, 3), np.uint8)
-    clouds = cv2.resize(random.integers(0, 255, (9, 16, 3), np.uint8), (960, 540))
-    black = np.zeros((540, 960, 3), np.uint8)
-
-    for picture in (noise, clouds, black, black[:8, :8]):
-        assert detector.find(np.asarray(picture, np.uint8)) == []
-
-
-rows = st.lists(
-    st.tuples(
-        st.floats(0, 600), st.floats(0, 600), st.floats(5, 200), st.floats(5, 200), st.floats(0, 1)
-    ),
-    max_size=12,
-).map(
-    lambda made: np.array(
-        [[x, y, w, h, *[0.0] * 10, score] for x, y, w, h, score in made], np.float32
-    ).reshape(-1, 15)
-)
-
-
-@given(rows)
-def test_distinct_finds_are_kept_best_first_and_stay_what_they_are(
-    found_rows: NDArray[np.float32],
-) -> None:
-    kept = distinct(found_rows)
-
-    assert list(kept[:, 14]) == sorted(kept[:, 14], reverse=True)
-    assert {tuple(row) for row in kept} <= {tuple(row) for row in found_rows}
-    np.testing.assert_array_equal(distinct(kept), kept)
-    assert (len(kept) > 0) == (len(found_rows) > 0)
-
-
-# --- alignment and vectors -----------------------------------------------------------------------
-
-
-@given(st.floats(-3.1, 3.1), st.floats(0.2, 8), st.floats(-300, 300), st.floats(-300, 300))
-def test_the_turn_scale_and_shift_of_landmarks_are_undone(
-    angle: float, scale: float, x: float, y: float
-) -> None:
-    turn = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    points = np.asarray(TEMPLATE @ turn.T + np.array([x, y]), np.float32)
-
-    matrix = similarity(points)
-
-    back = points @ matrix[:, :2].T + matrix[:, 2]
-    np.testing.assert_allclose(back, TEMPLATE, atol=0.05)
-
-
-def test_landmarks_on_one_point_are_refused() -> None:
-    with pytest.raises(ValueError, match="one point"):
-        similarity(np.zeros((5, 2), np.float32))
-
-
-def test_vectors_are_those_of_opencv_s_own_recogniser(
-    detector: YuNet, sface: OnnxEmbedder, portrait: Image
-) -> None:
-    (face,) = detector.find(portrait)
-    peer = cv2.FaceRecognizerSF.create(str(ASSETS / "face_recognition_sface_2021dec.onnx"), "")
-    bgr = np.ascontiguousarray(portrait[:, :, ::-1])
-    row = np.array([[face.x, face.y, face.width, face.height, *face.landmarks.ravel(), face.score]])
-
-    ours = sface.embed(align(portrait, face.landmarks))
-    theirs = peer.feature(peer.alignCrop(bgr, row.astype(np.float32)))[0]
-
-    assert np.linalg.norm(ours) == pytest.approx(1)
-    assert float(ours @ theirs / np.linalg.norm(theirs)) > 0.99
-
-
-def test_a_face_is_known_again_when_smaller_mirrored_or_darker(
-    detector: YuNet, sface: OnnxEmbedder, portrait: Image
-) -> None:
-    def vector(rgb: Image) -> NDArray[np.float32]:
-        (face,) = detector.find(rgb)
-        return sface.embed(align(rgb, face.landmarks))
-
-    first = vector(portrait)
-    others = {
-        "large": scaled(portrait, 3),
-        "small": scaled(portrait, 0.3),
-        "mirrored": np.ascontiguousarray(portrait[:, ::-1]),
-        "dark": (portrait * 0.5).astype(np.uint8),
-    }
-
-    for name, rgb in others.items():
-        assert float(first @ vector(rgb)) > 2 * sface.same - 0.1, name
-
-
-def make_adaface(
-    folder: Path, shape: Sequence[int | str] = (1, 3, 112, 112)
-) -> NDArray[np.float32]:
-    """Write a model of AdaFace's signature: 48 means of the picture, mixed into 512 numbers."""
-    mix = np.random.default_rng(5).normal(size=(48, 512)).astype(np.float32)
-    sides = {"kernel_shape": [28, 28], "strides": [28, 28]}
-    save(
-        folder / "adaface.onnx",
-        [
-            helper.make_node("AveragePool", ["input"], ["means"], **sides),
-            helper.make_node("Flatten", ["means"], ["flat"]),
-            helper.make_node("MatMul", ["flat", "mix"], ["feature"]),
-        ],
-        {"input": (TensorProto.FLOAT, shape)},
-        {"feature": (TensorProto.FLOAT, (1, 512))},
-        {"mix": mix},
-    )
-    return mix
-
-
-def test_adaface_is_shown_blue_first_from_minus_one_to_one(tmp_path: Path, portrait: Image) -> None:
-    mix = make_adaface(tmp_path / "owner")
-    face = np.asarray(cv2.resize(portrait, (SIDE, SIDE)), np.uint8)
-
-    chosen = f"adaface:{tmp_path / 'owner'}"
-    _, embedder = load(Options(models=bytes(tmp_path), roles={"face_embedding": chosen}, threads=1))
-
-    shown = (face[:, :, ::-1].astype(np.float32) / 255 - 0.5) / 0.5
-    means = shown.reshape(4, 28, 4, 28, 3).mean(axis=(1, 3)).transpose(2, 0, 1).ravel()
-    expected = means @ mix
-    vector = embedder.embed(face)
-    assert (embedder.dims, vector.shape) == (512, (512,))
-    np.testing.assert_allclose(vector, expected / np.linalg.norm(expected), atol=1e-4)
-
-
-def test_a_model_of_another_signature_is_refused_with_what_it_wants(tmp_path: Path) -> None:
-    make_adaface(tmp_path / "owner", (1, 3, 56, 224))
-
-    chosen = f"adaface:{tmp_path / 'owner'}"
-    with pytest.raises(StageError, match=r"56, 224.*112 x 112"):
-        load(Options(models=bytes(tmp_path), roles={"face_embedding": chosen}, threads=1))
-
-
-def test_a_model_of_another_length_is_refused(tmp_path: Path) -> None:
-    make_adaface(tmp_path)
-    embedder = OnnxEmbedder(session(tmp_path / "adaface.onnx", threads=1), "sface")
-
-    with pytest.raises(StageError, match="512 numbers, not 128"):
-        embedder.embed(np.zeros((SIDE, SIDE, 3), np.uint8))
-
-
-def test_a_model_that_gives_no_direction_is_refused(tmp_path: Path) -> None:
-    make_adaface(tmp_path)
-    embedder = OnnxEmbedder(session(tmp_path / "adaface.onnx", threads=1), "adaface")
-
-    with pytest.raises(StageError, match="no direction"):
-        embedder.embed(np.full((SIDE, SIDE, 3), np.nan, np.float32))  # type: ignore[arg-type]
-
-
-def test_an_owner_s_model_that_is_not_there_is_named(tmp_path: Path) -> None:
-    chosen = f"adaface:{tmp_path / 'nowhere'}"
-
-    with pytest.raises(ModelMissing, match=r"adaface\.onnx"):
-        load(Options(models=bytes(tmp_path), roles={"face_embedding": chosen}))
 
 
 # --- quality -------------------------------------------------------------------------------------
@@ -423,7 +151,7 @@ def tracks(stage: Faces, scene: Scene) -> list[Track]:
 
 
 def test_a_face_in_a_scene_becomes_a_track_with_boxes_a_vector_and_a_thumbnail(
-    stage: Faces, sface: OnnxEmbedder, portrait: Image, tmp_path: Path
+    stage: Faces, portrait: Image, tmp_path: Path
 ) -> None:
     for second in range(4):
         assert (
@@ -570,10 +298,22 @@ def test_nothing_is_kept_of_a_scene_that_has_closed(stage: Faces, portrait: Imag
     assert (stage._seen, stage._cuts) == ([], [])
 
 
-def test_the_models_of_the_wheel_are_the_bytes_they_should_be(tmp_path: Path) -> None:
-    for name in ("yunet", "sface"):
-        models.verify(tmp_path, name)
-        assert models.folder(tmp_path, name) == ASSETS
-    licences = {path.name for path in ASSETS.glob("LICENSE*")}
-    assert licences == {"LICENSE-YuNet", "LICENSE-SFace"}
-    assert "APPENDIX: How to apply the Apache License" in (ASSETS / "LICENSE-SFace").read_text()
+def test_the_stage_runs_in_the_real_pass_over_a_real_film(
+    options: Options, portrait: Image, tmp_path: Path
+) -> None:
+    shown = placed(portrait, 100, 20, (640, 360))
+    green = np.full((360, 640, 3), (20, 160, 60), np.uint8)
+    pictures = [shown] * 30 + [green] * 30 + [np.ascontiguousarray(shown[:, ::-1])] * 30
+    write_film(tmp_path / "film.mp4", pictures, size=(640, 360), fps=10)
+
+    result = scan(tmp_path / "film.mp4", Faces, FACES, options)
+
+    found_tracks = [one for one in result.findings if isinstance(one, Track)]
+    spans = [(track.start_ms, track.end_ms, track.boxes[0].x < 0.5) for track in found_tracks]
+    assert [(start // 1000, end, left) for start, end, left in spans] == [
+        (0, 3000, True),
+        (6, 9000, False),
+    ]
+    one, other = (np.frombuffer(track.vector, "<f2").astype(float) for track in found_tracks)
+    assert one @ other > 0.7
+    assert result.cpu_ms > 0
