@@ -20,7 +20,9 @@ MIN_MS = 2_000  # a shorter scene says too little and cannot be told from its ne
 MAX_MS = 20_000  # a longer one is no longer a moment
 PATIENCE_MS = 120_000  # an open shot longer than this gives scenes before it ends ...
 BLOCK_MS = 100_000  # ... this much of it, so that at least MAX_MS is left over
-ALIKE = 0.06  # mean difference of two colour signatures, 0 to 1; see scanners/README.md
+# Mean difference of two colour signatures, 0 to 1. Different shots of a trailer were never nearer
+# than 0.10 (15 pairs); the same place again stays below 0.02 in test films.
+ALIKE = 0.06
 REACH = 3  # shots; a scene goes on if the film comes back to it within so many (dialogue: A B A B)
 PAUSE_MS = 1_500  # between lines; a longer silence starts another provisional scene
 CUT_LAG = 2  # frames; a cut is known that many frames later

@@ -25,6 +25,8 @@ from scanners.media import open_media, picture_stream, probe
 from scanners.scenes import Scenes
 from scanners.shots import Shots
 
+LIMITS = {"picture.picture_pass_over_decode": "<= 1.20"}
+
 ROUNDS = 3
 SECONDS = 24
 SIZE = (1920, 1080)
