@@ -17,7 +17,7 @@ run: venv
 	@exec $(BIN)/heimdex try $(if $(PORT),--port $(PORT)) $(ARGS) $(if $(MEDIA),"$(MEDIA)")
 
 test: venv-test chromium test-models lint
-	@$(BIN)/python -m pytest -n 2 $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
 
 lint: venv-test
 	@$(BIN)/ruff check .

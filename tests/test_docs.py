@@ -84,7 +84,8 @@ def test_every_setting_on_a_page_is_real(page: Path, tmp_path: Path) -> None:
 def test_every_target_that_is_promised_is_in_the_makefile() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     text = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
-    wanted = set(re.findall(r"`make (\w+)", text)) | set(re.findall(r"(?m)^make (\w+)", text))
+    blocks = "\n".join(re.findall(r"(?ms)^```sh\n(.*?)^```", text))
+    wanted = {*re.findall(r"`make (\w+)", text), *re.findall(r"(?m)^make (\w+)", blocks)}
     assert {"run", "test", "bench", "quality"} <= wanted
     for target in wanted:
         assert re.search(rf"(?m)^{target}:", makefile), target
