@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from companion.store import db, vectors
-from companion.store.vectors import EXACT_ROWS, Mask, Share
+from companion.store.vectors import EXACT_ROWS, Mask
 from tests import talk
 
 SMALL = 16
@@ -283,30 +283,6 @@ def test_what_a_mask_rules_out_takes_no_place(
     assert found == expected[:10]
 
 
-def test_shares_together_are_the_whole(
-    many: tuple[apsw.Connection, list[list[float]], list[int]],
-) -> None:
-    connection, made, ids = many
-    query = asked(made, 5)
-    shares = [
-        vectors.nearest_parts(connection, 1, query, 20, share=Share(number, 3))
-        for number in range(3)
-    ]
-    scenes = [{each.scene_id for each in share} for share in shares]
-    assert not any(scenes[one] & scenes[other] for one, other in ((0, 1), (0, 2), (1, 2)))
-    best = sorted((each for share in shares for each in share), key=lambda each: -each.cosine)
-    assert [each.scene_id for each in best[:10]] == list(truth(made, ids, query))[:10]
-
-
-def test_of_few_rows_the_first_share_is_everything(connection: apsw.Connection) -> None:
-    source = random.Random(9)
-    ids = fill(connection, [numbers(source) for _ in range(4)])
-    query = talk.unit(numbers(source))
-    first = vectors.nearest_parts(connection, 1, query, 9, share=Share(0, 2))
-    assert {each.scene_id for each in first} == set(ids)
-    assert vectors.nearest_parts(connection, 1, query, 9, share=Share(1, 2)) == []
-
-
 def test_scenes_may_be_named_without_a_mask(
     many: tuple[apsw.Connection, list[list[float]], list[int]],
 ) -> None:
@@ -334,8 +310,6 @@ def test_candidates_come_from_the_index_of_codes_alone(
     sql, values = next(each for each in ran if "hamming" in each[0])
     rows = connection.execute(f"explain query plan {sql}", values)  # type: ignore[arg-type]
     plan = " | ".join(str(row[3]) for row in rows)
-    assert (
-        "SEARCH vectors USING COVERING INDEX vectors_by_code (model_id=? AND scene_id>? AND" in plan
-    )
+    assert "SEARCH vectors USING COVERING INDEX vectors_by_code (model_id=?)" in plan
     assert "SEARCH vectors USING INTEGER PRIMARY KEY" in plan
     assert "SCAN vectors" not in plan

@@ -5,6 +5,7 @@ disk. A query never reaches FTS5 as it was typed: an `Expression` is put togethe
 letters and digits in quotes, so no text can be a syntax error or an operator.
 """
 
+import json
 from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 from typing import Any, NewType
@@ -116,10 +117,17 @@ def scenes(
     ranked: best first by bm25, which looks at every match; else in the order of ids, which stops
     at the limit.
     """
-    rows: Iterable[Any] = connection.execute(_RANKED if ranked else _IN_ORDER, (expression,))
-    if accept is not None:
-        rows = (row for row in rows if accept(row[0], row[1]))
-    return list(islice(rows, limit))
+    sql = _RANKED if ranked else _IN_ORDER
+    if accept is None:
+        # All in one row: each row that is fetched waits for Python's lock.
+        row = connection.execute(
+            f"select json_group_array(json_array(id, file_id)) from ({sql} limit ?)",
+            (expression, -1 if limit is None else limit),
+        ).fetchone()
+        assert row is not None
+        return [(scene_id, file_id) for scene_id, file_id in json.loads(str(row[0]))]
+    rows: Iterable[Any] = connection.execute(sql, (expression,))
+    return list(islice((row for row in rows if accept(row[0], row[1])), limit))
 
 
 _IN_ORDER = """
