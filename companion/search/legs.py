@@ -19,12 +19,11 @@ from companion.search.query import Query
 from companion.search.terms import Counted, Term, terms
 from companion.search.titles import TITLES, Titles, titles
 from companion.store import vectors, visibility, words
-from companion.store.vectors import Share
 from companion.store.words import Expression
 
 COMMON_SHARE = 0.02  # of the scenes: a word in more does not score when a rarer one is there ...
 COMMON_LEAST = 300  # ... unless it is in so few that they are counted in no time
-CANDIDATES = 300  # scenes that the words leg hands on
+CANDIDATES = 200  # scenes that the words leg hands on
 NEAREST = 150  # scenes that the meaning leg hands on
 RANKED = 2_000  # rows that bm25 puts in order
 MARKED = 0.25  # of the weight of the rarest word: those with less are not marked
@@ -182,14 +181,8 @@ def _scenes(connection: apsw.Connection) -> int:
 # --- meaning -------------------------------------------------------------------------------------
 
 
-def near(
-    connection: apsw.Connection,
-    query: Query,
-    viewer: Viewer,
-    vector: Vector,
-    share: Share = vectors.WHOLE,
-) -> Near | None:
-    """Ask the vectors, or a share of them. None if no scene was read by the model yet.
+def near(connection: apsw.Connection, query: Query, viewer: Viewer, vector: Vector) -> Near | None:
+    """Ask the vectors. None if no scene was read by the model yet.
 
     vector: of the query.
     """
@@ -197,23 +190,11 @@ def near(
     if known is None or 2 * known[1] != len(vector.float16):
         return None
     mask = bounds(connection, query, viewer).mask()
-    found = vectors.nearest_parts(
-        connection, known[0], vector.float16, NEAREST, mask=mask, share=share
-    )
+    found = vectors.nearest_parts(connection, known[0], vector.float16, NEAREST, mask=mask)
     files = visibility.files_of_scenes(connection, [each.scene_id for each in found])
     return Near(
         model=vector.model,
         cosines={each.scene_id: each.cosine for each in found if each.scene_id in files},
         parts={each.scene_id: each.part for each in found},
         files=files,
-    )
-
-
-def together(nears: Sequence[Near]) -> Near:
-    """Return what several shares of the vectors found, as one. nears: at least one."""
-    return Near(
-        model=nears[0].model,
-        cosines={scene_id: each for near in nears for scene_id, each in near.cosines.items()},
-        parts={scene_id: each for near in nears for scene_id, each in near.parts.items()},
-        files={scene_id: each for near in nears for scene_id, each in near.files.items()},
     )

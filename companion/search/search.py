@@ -18,9 +18,7 @@ from companion.search.encoding import OFF, Encode, Encoding, NoVector
 from companion.search.fusion import Candidate, Near, Said, Weights
 from companion.search.query import Mode, Query, parse
 from companion.store.db import Store
-from companion.store.vectors import Share
 
-THREADS = 2  # that compare vectors side by side; a third one of the store looks for words
 GUESSES = 12  # of an answer that has few strong moments
 SPARE = 8  # drafts beyond the limit: scenes of one line become one moment
 CANDIDATES_A_PLACE = 4  # so that other films come up behind one that has many
@@ -100,12 +98,8 @@ class Search:
             vector = await self._encoding.query(query.wanted)
         except NoVector as note:
             return fusion.NOTHING_NEAR, (str(note),)
-        shares = [Share(number, THREADS) for number in range(THREADS)]
-        found = await asyncio.gather(
-            *(self._store.read(legs.near, query, viewer, vector, share) for share in shares)
-        )
-        nears = [near for near in found if near is not None]
-        return (legs.together(nears), ()) if nears else (fusion.NOTHING_NEAR, (NOT_READ,))
+        near = await self._store.read(legs.near, query, viewer, vector)
+        return (near, ()) if near is not None else (fusion.NOTHING_NEAR, (NOT_READ,))
 
     def _weights(self) -> Weights:
         search = self._config.search
