@@ -6,6 +6,7 @@ work would be lost (a begun write), and none where it can be repeated (the child
 
 import asyncio
 import contextlib
+import functools
 import ipaddress
 import logging
 import os
@@ -66,7 +67,8 @@ class App:
         self.children = Children(config, command=command)
         self.indexer = Indexer(store, config, self.children)
         encode = self.children.encode if config.features.semantic_search else None
-        self.search = Search(store, config, encode)
+        see = functools.partial(self.children.encode, role="picture")
+        self.search = Search(store, config, encode, see if config.features.vision else None)
         self.sync = Sync(store, config, self.indexer.wake)
         self.watch = Watch(config, self.sync)
         self.schedule = Schedule(config, self.sync, self.indexer)

@@ -251,6 +251,8 @@ class Leg(StrEnum):
     WORDS = "words"
     MEANING = "meaning"
     TITLE = "title"
+    PICTURE = "picture"
+    ONSCREEN = "onscreen"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -270,6 +272,7 @@ class Reason:
     text: str = ""
     marks: tuple[Span, ...] = ()
     at_ms: int | None = None  # where in the film the evidence is
+    box: tuple[float, float, float, float] | None = None  # of text in the picture: x, y, w, h, 0..1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

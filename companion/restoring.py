@@ -135,10 +135,11 @@ def _keep_tracks(connection: apsw.Connection, file_id: int, found: Sidecar) -> N
         for face, text in zip(scene.faces, scene.vectors.faces, strict=True):
             vector = base64.b64decode(text, validate=True)
             tracks.setdefault(face.model, []).append(_track(face, _vector(text, len(vector) // 2)))
-    if len(tracks) > 1:
+    named = [model for model in tracks if model]
+    if len(named) > 1:
         raise ValueError("has faces of several models")
-    for model, some in tracks.items():
-        pictures.keep_tracks(connection, file_id, some, model)
+    every = [track for some in tracks.values() for track in some]
+    pictures.keep_tracks(connection, file_id, every, named[0] if named else "")
 
 
 def _track(face: Face, vector: bytes) -> Track:

@@ -18,7 +18,7 @@ from companion.search.fusion import (
 
 MODEL = "use-m3@abcdef"
 share = st.floats(0, 1)
-evidence = st.builds(Evidence, share, share, share, st.booleans(), st.booleans())
+evidence = st.builds(Evidence, share, share, share, st.booleans(), st.booleans(), share)
 weights = st.builds(Weights, text=share, picture=share, person=share)
 
 

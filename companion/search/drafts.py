@@ -5,7 +5,7 @@ ends here.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import apsw
 
@@ -13,7 +13,7 @@ from companion.model import File, Item, LineRow, SceneRow, Span, Viewer
 from companion.search import marks
 from companion.search.fusion import PHRASE, Candidate
 from companion.search.marks import Cut, Found, Wanted
-from companion.store import findings, library
+from companion.store import findings, library, pictures
 from scanners.passages import passages
 
 BETWEEN_LINES = " "  # of a quote that goes on in the next one
@@ -32,7 +32,8 @@ class Heard:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
-    """A moment in the making. meant: the passage that is near in meaning."""
+    """A moment in the making. meant: the passage that is near in meaning. tags: names of what the
+    scene shows, best first."""
 
     candidate: Candidate
     scene: SceneRow
@@ -41,6 +42,7 @@ class Draft:
     heard: Heard | None
     title_marks: tuple[Span, ...]
     meant: Heard | None
+    tags: tuple[str, ...] = ()
 
     @property
     def by_words(self) -> bool:
@@ -53,14 +55,25 @@ class Draft:
         return self.candidate.evidence.answer and self.heard is None
 
     @property
+    def by_picture(self) -> bool:
+        """True if what is seen says where to start."""
+        evidence = self.candidate.evidence
+        said = max(evidence.words if self.heard else 0.0, evidence.meaning)
+        return evidence.picture > said and not evidence.quote and not evidence.answer
+
+    @property
     def line(self) -> int | None:
         """The id of the line where it starts."""
+        if self.by_picture:
+            return None
         if self.heard is not None and self.by_words:
             return self.heard.line
         return self.meant.line if self.meant is not None and not self.by_title else None
 
     @property
     def at_ms(self) -> int:
+        if self.by_picture and self.candidate.frame_ms is not None:
+            return self.candidate.frame_ms
         if self.heard is not None and self.by_words:
             return self.heard.at_ms
         if self.meant is not None and not self.by_title:
@@ -77,6 +90,7 @@ def drafts(
     """Return what is to be shown of candidates, in their order."""
     scenes = findings.scenes_with_lines(connection, [each.scene_id for each in candidates])
     films = library.films(connection, {scene.file_id for scene, _ in scenes.values()})
+    tags = pictures.tags_of_scenes(connection, scenes)
     found: list[Draft] = []
     for candidate in candidates:
         read = scenes.get(candidate.scene_id)
@@ -86,7 +100,7 @@ def drafts(
         seen = [item for item in items if viewer.may_see(item.id)]
         draft = _draft(candidate, read, (file, seen), wanted) if seen else None
         if draft is not None:
-            found.append(draft)
+            found.append(replace(draft, tags=tuple(tags.get(candidate.scene_id, ()))))
     return found
 
 
@@ -96,7 +110,8 @@ def _draft(
     film: tuple[File, Sequence[Item]],
     wanted: Wanted,
 ) -> Draft | None:
-    """Return a draft, None if a quote or the words are in neither the lines nor the title."""
+    """Return a draft, None if a quote or the words are in neither the lines nor the title, and
+    nothing else speaks for it."""
     scene, lines = read
     file, items = film
     item = next((each for each in items if each.id == candidate.item_id), items[0])
@@ -113,7 +128,7 @@ def _draft(
     heard = _words(cuts, lines, wanted) if quote is None else _quote(quote, cuts, lines, wanted)
     spans = [span for found in in_title if found is not None for span in found.marks[0]]
     title_marks = marks.joined([*spans, *marks.mark_words(name, wanted)])
-    if heard is None and not title_marks and evidence.meaning <= 0:
+    if heard is None and not title_marks and evidence.meaning <= 0 and evidence.picture <= 0:
         return None
     return Draft(
         candidate=candidate,

@@ -26,6 +26,7 @@ TIE = 0.02  # share of a words score that bm25 may take from scenes with the sam
 
 # --- joining -------------------------------------------------------------------------------------
 
+PICTURE_TO_TEXT = 0.35 / 0.5  # the default weights; both kinds count in full then
 SECOND = 0.3  # how much of what is missing to 1 the weaker of words and meaning may close
 QUOTE = 0.5  # the same for an exact quote that is there ...
 TITLE = 0.4  # ... and for the words of the query that are in the title
@@ -59,10 +60,30 @@ class Logistic:
 CALIBRATIONS = {"use-m3": Logistic(0.38, 0.06)}
 UNKNOWN_MODEL = Logistic(0.5, 0.08)
 
+# Words to pictures: class names against a query (ConSE), and joint spaces of pictures and words.
+WORDS_TO_PICTURES = {
+    "efficientnet-lite0": Logistic(0.57, 0.04),
+    "siglip2-base": Logistic(0.09, 0.015),
+    "siglip2-so400m-384": Logistic(0.09, 0.015),
+}
+# Pictures to pictures.
+LOOKS_ALIKE = {"efficientnet-lite0": Logistic(0.62, 0.06)}
+UNKNOWN_PICTURES = Logistic(0.7, 0.06)
+
 
 def calibration(model: str) -> Logistic:
     """Return how cosines of a model are read. model: its identity, `name@hash`."""
-    return CALIBRATIONS.get(model.partition("@")[0], UNKNOWN_MODEL)
+    return CALIBRATIONS.get(_name(model), UNKNOWN_MODEL)
+
+
+def picture_calibration(model: str, *, by_picture: bool) -> Logistic:
+    """Return how cosines of frames to a text, or to another picture, are read."""
+    table = LOOKS_ALIKE if by_picture else WORDS_TO_PICTURES
+    return table.get(_name(model), UNKNOWN_PICTURES)
+
+
+def _name(model: str) -> str:
+    return model.partition("@")[0]
 
 
 def words_score(share: float) -> float:
@@ -121,8 +142,21 @@ class Near:
     files: Mapping[int, int] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Looked:
+    """Pictures. cosines: scene id -> cosine of its nearest frame. frames: scene id -> when that is
+    shown, in ms. files: scene id -> file id. by_picture: it was a picture that was asked for."""
+
+    model: str = ""
+    cosines: Mapping[int, float] = field(default_factory=dict)
+    frames: Mapping[int, int] = field(default_factory=dict)
+    files: Mapping[int, int] = field(default_factory=dict)
+    by_picture: bool = False
+
+
 NOTHING_SAID = Said()
 NOTHING_NEAR = Near()
+NOTHING_LOOKED_AT = Looked()
 
 
 # --- joining -------------------------------------------------------------------------------------
@@ -137,18 +171,20 @@ class Evidence(NamedTuple):
     title: float = 0.0
     quote: bool = False
     answer: bool = False
+    picture: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """A scene with its score. part: the passage that is nearest in meaning. item_id: of the title
-    that is the answer."""
+    """A scene with its score. part: the passage that is nearest in meaning. frame_ms: when the
+    nearest frame is shown. item_id: of the title that is the answer."""
 
     scene_id: int
     file_id: int
     score: float
     evidence: Evidence
     part: int = 0
+    frame_ms: int | None = None
     item_id: int | None = None
 
     @property
@@ -156,20 +192,30 @@ class Candidate:
         return self.score >= STRONG
 
 
-def fuse(said: Said, near: Near, weights: Weights, *, limit: int) -> list[Candidate]:
+def fuse(
+    said: Said, near: Near, weights: Weights, *, limit: int, looked: Looked = NOTHING_LOOKED_AT
+) -> list[Candidate]:
     """Join the legs into one list of at most `limit`, best first; equals in a fixed order."""
     read = calibration(near.model)
     meanings = {scene_id: read(cosine) for scene_id, cosine in near.cosines.items()}
+    see = picture_calibration(looked.model, by_picture=looked.by_picture)
+    seen = {scene_id: see(cosine) for scene_id, cosine in looked.cosines.items()}
     answers = {answer.scene_id: answer for answer in said.answers}
-    files = {**near.files, **said.files, **{each.scene_id: each.file_id for each in said.answers}}
+    files = {
+        **looked.files,
+        **near.files,
+        **said.files,
+        **{each.scene_id: each.file_id for each in said.answers},
+    }
     found = []
-    for scene_id in {*said.scores, *meanings, *answers}:
+    for scene_id in {*said.scores, *meanings, *answers, *seen}:
         evidence = Evidence(
             said.scores.get(scene_id, 0.0),
             meanings.get(scene_id, 0.0),
             said.titles.get(files[scene_id], 0.0),
             scene_id in said.quoted,
             scene_id in answers,
+            seen.get(scene_id, 0.0),
         )
         found.append((-score(evidence, weights), files[scene_id], scene_id, evidence))
     return [
@@ -179,6 +225,7 @@ def fuse(said: Said, near: Near, weights: Weights, *, limit: int) -> list[Candid
             score=-negative,
             evidence=evidence,
             part=near.parts.get(scene_id, 0),
+            frame_ms=looked.frames.get(scene_id),
             item_id=answers[scene_id].item_id if evidence.answer else None,
         )
         for negative, file_id, scene_id, evidence in heapq.nsmallest(limit, found)
@@ -203,11 +250,22 @@ def score(evidence: Evidence, weights: Weights) -> float:
     """Return the score of a scene, 0..1: the weighted mean of the kinds of evidence that were
     looked for, with quote and title on top.
 
-    As yet only text is looked for, so its weight decides nothing but whether it counts at all.
+    What is said and what is seen need not agree: the better counts, raised a little by the other.
+    Their weights matter only against each other, but a weight of 0 leaves that kind out.
     """
     text = text_score(evidence.words, evidence.meaning) if weights.text > 0 else 0.0
-    lifted = raised(raised(text, QUOTE * evidence.quote), TITLE * evidence.title)
+    seen = evidence.picture if weights.picture > 0 else 0.0
+    if text > 0 and seen > 0:
+        seen *= _share(weights.picture, PICTURE_TO_TEXT * weights.text)
+        text *= _share(weights.text, weights.picture / PICTURE_TO_TEXT)
+    both = raised(max(text, seen), SECOND * min(text, seen))
+    lifted = raised(raised(both, QUOTE * evidence.quote), TITLE * evidence.title)
     return max(lifted, TITLE_ANSWER * evidence.title) if evidence.answer else lifted
+
+
+def _share(weight: float, par: float) -> float:
+    """Return how much a kind of evidence counts beside the other: in full from par on."""
+    return min(1.0, weight / par)
 
 
 def text_score(words: float, meaning: float) -> float:

@@ -14,11 +14,11 @@ from companion.model import Viewer
 from companion.search import fusion
 from companion.search.bounds import Bounds, bounds
 from companion.search.encoding import Vector
-from companion.search.fusion import Near, Said
+from companion.search.fusion import Looked, Near, Said
 from companion.search.query import Query
 from companion.search.terms import Counted, Term, terms
 from companion.search.titles import TITLES, Titles, titles
-from companion.store import vectors, visibility, words
+from companion.store import pictures, vectors, visibility, words
 from companion.store.words import Expression
 
 COMMON_SHARE = 0.02  # of the scenes: a word in more does not score when a rarer one is there ...
@@ -196,5 +196,30 @@ def near(connection: apsw.Connection, query: Query, viewer: Viewer, vector: Vect
         model=vector.model,
         cosines={each.scene_id: each.cosine for each in found if each.scene_id in files},
         parts={each.scene_id: each.part for each in found},
+        files=files,
+    )
+
+
+# --- pictures ------------------------------------------------------------------------------------
+
+
+def looked(
+    connection: apsw.Connection, query: Query, viewer: Viewer, vector: Vector
+) -> Looked | None:
+    """Ask the vectors of frames. None if no frame was looked at by the model yet.
+
+    vector: of the query, in the space of the pictures.
+    """
+    known = vectors.find_model(connection, vector.model)
+    if known is None or 2 * known[1] != len(vector.float16):
+        return None
+    mask = bounds(connection, query, viewer).mask()
+    found = vectors.nearest_parts(connection, known[0], vector.float16, NEAREST, mask=mask)
+    files = visibility.files_of_scenes(connection, [each.scene_id for each in found])
+    parts = {each.scene_id: each.part for each in found if each.scene_id in files}
+    return Looked(
+        model=vector.model,
+        cosines={each.scene_id: each.cosine for each in found if each.scene_id in files},
+        frames=pictures.frame_times(connection, known[0], parts),
         files=files,
     )

@@ -93,6 +93,14 @@ def _reasons(draft: Draft) -> tuple[Reason, ...]:
             marks=draft.title_marks,
         )
         reasons.insert(0 if draft.by_title else len(reasons), title)
+    if evidence.picture >= WORTH_SAYING or draft.by_picture:
+        seen = Reason(
+            leg=Leg.PICTURE,
+            score=round(evidence.picture, 4),
+            text=", ".join(draft.tags),
+            at_ms=draft.candidate.frame_ms,
+        )
+        reasons.insert(0 if draft.by_picture else len(reasons), seen)
     if evidence.meaning >= WORTH_SAYING or not reasons:
         meaning = Reason(
             leg=Leg.MEANING,
@@ -100,5 +108,6 @@ def _reasons(draft: Draft) -> tuple[Reason, ...]:
             text=draft.meant.text if draft.meant else "",
             at_ms=draft.meant.at_ms if draft.meant else None,
         )
-        reasons.insert(1 if draft.by_words or draft.by_title else 0, meaning)
+        second = draft.by_words or draft.by_title or draft.by_picture
+        reasons.insert(1 if second else 0, meaning)
     return tuple(reasons)

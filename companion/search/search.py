@@ -15,7 +15,7 @@ from companion.errors import FeatureOff
 from companion.model import OWNER, Answer, Viewer
 from companion.search import drafts, examples, fusion, legs, marks, moments
 from companion.search.encoding import OFF, Encode, Encoding, NoVector
-from companion.search.fusion import Candidate, Near, Said, Weights
+from companion.search.fusion import Candidate, Looked, Near, Said, Weights
 from companion.search.query import Mode, Query, parse
 from companion.store.db import Store
 
@@ -26,12 +26,16 @@ NOT_READ = "No scene has been read for meaning yet"
 
 
 class Search:
-    """encode: gives vectors from the model of meaning; None if there is none."""
+    """encode: gives vectors from the model of meaning; None if there is none. see: the same from
+    the model of pictures, for words that frames are compared with."""
 
-    def __init__(self, store: Store, config: Config, encode: Encode | None) -> None:
+    def __init__(
+        self, store: Store, config: Config, encode: Encode | None, see: Encode | None = None
+    ) -> None:
         self._store = store
         self._config = config
         self._encoding = Encoding(encode if config.features.semantic_search else None)
+        self._seeing = Encoding(see if config.features.vision else None)
 
     async def ask(
         self,
@@ -53,9 +57,14 @@ class Search:
         query = parse(text)
         if not query.terms:
             return Answer(query=text, moments=())
-        said, (near, notes) = await self._ask_legs(query, viewer, mode)
+        weights = weights or self._weights()
+        said, (near, notes), looked = await self._ask_legs(query, viewer, mode, weights)
         candidates = fusion.fuse(
-            said, near, weights or self._weights(), limit=CANDIDATES_A_PLACE * (limit + SPARE)
+            said,
+            near,
+            weights,
+            limit=CANDIDATES_A_PLACE * (limit + SPARE),
+            looked=looked,
         )
         chosen = _chosen(candidates, limit)
         wanted = marks.wanted(query, said.telling)
@@ -75,20 +84,35 @@ class Search:
         return await self._store.read(examples.examples, viewer)
 
     async def _ask_legs(
-        self, query: Query, viewer: Viewer, mode: Mode
-    ) -> tuple[Said, tuple[Near, tuple[str, ...]]]:
-        if mode is Mode.MEANING:
-            return fusion.NOTHING_SAID, await self._meant(query, viewer)
+        self, query: Query, viewer: Viewer, mode: Mode, weights: Weights
+    ) -> tuple[Said, tuple[Near, tuple[str, ...]], Looked]:
         if mode is Mode.WORDS:
             said = await self._store.read(legs.said, query, viewer)
-            return said, (fusion.NOTHING_NEAR, ())
+            return said, (fusion.NOTHING_NEAR, ()), fusion.NOTHING_LOOKED_AT
         try:
-            async with asyncio.TaskGroup() as both:
-                words = both.create_task(self._store.read(legs.said, query, viewer))
-                meaning = both.create_task(self._meant(query, viewer))
+            async with asyncio.TaskGroup() as every:
+                words = every.create_task(self._said(query, viewer, mode))
+                meaning = every.create_task(self._meant(query, viewer))
+                seen = every.create_task(self._looked(query, viewer, weights))
         except ExceptionGroup as errors:
             raise errors.exceptions[0] from None
-        return words.result(), meaning.result()
+        return words.result(), meaning.result(), seen.result()
+
+    async def _said(self, query: Query, viewer: Viewer, mode: Mode) -> Said:
+        if mode is Mode.MEANING:
+            return fusion.NOTHING_SAID
+        return await self._store.read(legs.said, query, viewer)
+
+    async def _looked(self, query: Query, viewer: Viewer, weights: Weights) -> Looked:
+        """Ask the pictures. What they cannot do yet is told by the indexing page, not in a note."""
+        if self._seeing.off or not query.wanted or weights.picture <= 0:
+            return fusion.NOTHING_LOOKED_AT
+        try:
+            vector = await self._seeing.query(query.wanted)
+        except NoVector:
+            return fusion.NOTHING_LOOKED_AT
+        found = await self._store.read(legs.looked, query, viewer, vector)
+        return fusion.NOTHING_LOOKED_AT if found is None else found
 
     async def _meant(self, query: Query, viewer: Viewer) -> tuple[Near, tuple[str, ...]]:
         """Ask the leg of meaning; what it cannot do is said in notes."""

@@ -3,6 +3,7 @@
 Everything belongs to the scene that its time lies in, so findings name a time and never a row.
 """
 
+import json
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -148,6 +149,32 @@ def vectors_of_file(
     return found
 
 
+def frame_times(
+    connection: apsw.Connection, model_id: int, parts: Mapping[int, int]
+) -> dict[int, int]:
+    """Return scene id -> when the frame of a vector is shown, in ms. parts: scene id -> part."""
+    rows = connection.execute(
+        "select scene_id, at_ms from json_each(?) as asked"
+        " join vectors on scene_id = cast(asked.key as integer) and part = asked.value"
+        " where model_id = ? and at_ms is not null",
+        (json.dumps({str(scene_id): part for scene_id, part in parts.items()}), model_id),
+    )
+    return {row[0]: row[1] for row in rows}
+
+
+def tags_of_scenes(connection: apsw.Connection, scene_ids: Iterable[int]) -> dict[int, list[str]]:
+    """Return the names of the tags of each scene, best first."""
+    found: dict[int, list[str]] = {}
+    rows = connection.execute(
+        "select scene_id, name from tags where scene_id in (select value from json_each(?))"
+        " order by scene_id, score desc, name",
+        (json.dumps(list(scene_ids)),),
+    )
+    for scene_id, name in rows:
+        found.setdefault(scene_id, []).append(name)
+    return found
+
+
 def role_of(space: str) -> str:
     """Return the role under which the models of a space are known."""
     return f"picture {space}"
@@ -207,13 +234,14 @@ def keep_tracks(
     """Replace the face tracks of a file. model: identity of the embedder of their vectors."""
     connection.execute("delete from tracks where file_id = ?", (file_id,))
     for each in found:
-        model_id = vectors.model_id(connection, model, "face", len(each.vector) // 2)
+        known = each.vector != b""  # what is too poor to be named has none
+        dims = len(each.vector) // 2
         connection.execute(
             "insert into tracks (file_id, model_id, start_ms, end_ms, frame_count, boxes, quality,"
             " best_ms, thumbnail, reject, v) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 file_id,
-                model_id,
+                vectors.model_id(connection, model, "face", dims) if known else None,
                 each.start_ms,
                 each.end_ms,
                 each.frame_count,
@@ -222,7 +250,7 @@ def keep_tracks(
                 each.best_ms,
                 each.thumbnail,
                 each.reject,
-                vectors.float32_from_float16(each.vector),
+                vectors.float32_from_float16(each.vector) if known else b"",
             ),
         )
 
@@ -235,8 +263,9 @@ def tracks_of_file(
 ) -> list[TrackRow]:
     """Return tracks in order of time; with bounds, those that overlap [start_ms, end_ms)."""
     rows = connection.execute(
-        "select tracks.id, file_id, models.identity, start_ms, end_ms, frame_count, boxes, quality,"
-        " best_ms, thumbnail, reject, v from tracks join models on models.id = model_id"
+        "select tracks.id, file_id, ifnull(models.identity, ''), start_ms, end_ms, frame_count,"
+        " boxes, quality, best_ms, thumbnail, reject, v"
+        " from tracks left join models on models.id = model_id"
         " where file_id = ? and end_ms > ? and start_ms < ? order by start_ms, tracks.id",
         (file_id, -1 if start_ms is None else start_ms, 2**62 if end_ms is None else end_ms),
     )
@@ -253,7 +282,7 @@ def tracks_of_file(
             best_ms=row[8],
             thumbnail=row[9],
             reject=row[10],
-            vector=vectors.float16_from_float32(row[11]),
+            vector=vectors.float16_from_float32(row[11]) if row[11] else b"",
         )
         for row in rows
     ]

@@ -29,11 +29,12 @@ create table onscreen_texts (
 create index onscreen_texts_by_time on onscreen_texts (file_id, start_ms);
 
 -- The same face through a shot. boxes is JSON: [[at_ms, x, y, width, height], ...].
--- v: float32 in sqlite-vec's format. reject: why it is too poor to be named.
+-- v: float32 in sqlite-vec's format, empty and without a model if it is too poor to be named;
+-- reject says why.
 create table tracks (
     id integer primary key,
     file_id integer not null references files on delete cascade,
-    model_id integer not null references models on delete cascade,
+    model_id integer references models on delete cascade,
     start_ms integer not null,
     end_ms integer not null,
     frame_count integer not null,
