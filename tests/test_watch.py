@@ -322,7 +322,9 @@ async def test_stopping_ends_every_thread(tmp_path: Path, films: Path, looks: Lo
     async with watching(Watch(configured(tmp_path, films), looks)):
         while not named_threads(films):
             await asyncio.sleep(0.01)
-    assert named_threads(films) == []
+    async with asyncio.timeout(30):  # the machine may be busy; a thread that stays never ends
+        while named_threads(films):
+            await asyncio.sleep(0.01)
 
 
 def named_threads(folder: Path) -> list[str]:
