@@ -202,7 +202,7 @@ def test_damage_in_the_middle_is_passed_over(tmp_path: Path, kind: str) -> None:
     assert 0.4 * len(film.times_ms) < len(frames) <= len(film.times_ms)
     assert frames[-1].ms > 11_500
     assert [frame.ms for frame in frames] == sorted({frame.ms for frame in frames})
-    # where noise hits the frame of a Matroska cluster, its reader goes on at the next without a word
+    # where noise hits the head of a Matroska cluster, its reader goes on at the next in silence
     lost = len(frames) < len(film.times_ms)
     assert reader.unreadable > 0 or (kind == "mkv" and lost)
 
