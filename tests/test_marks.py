@@ -74,6 +74,12 @@ def test_marks_lie_in_order_inside_the_text(text: str, query: str) -> None:
         end = span.end
 
 
+@given(st.text(alphabet="abc D'-1,.", max_size=24), st.text(alphabet="abcd ", max_size=12))
+def test_the_short_way_for_plain_text_marks_what_the_long_one_does(text: str, query: str) -> None:
+    """A letter with an accent at the end takes the long way."""
+    assert marked(text, query) == marked(f"{text} é", query)
+
+
 # --- quotes --------------------------------------------------------------------------------------
 
 

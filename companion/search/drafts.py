@@ -6,6 +6,7 @@ ends here.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import apsw
 
@@ -81,6 +82,14 @@ class Draft:
         return self.scene.start_ms
 
 
+class Film(NamedTuple):
+    """A file, the item as which it is shown, and that item's name."""
+
+    file: File
+    item: Item
+    name: Cut
+
+
 def drafts(
     connection: apsw.Connection,
     candidates: Sequence[Candidate],
@@ -91,6 +100,7 @@ def drafts(
     scenes = findings.scenes_with_lines(connection, [each.scene_id for each in candidates])
     films = library.films(connection, {scene.file_id for scene, _ in scenes.values()})
     tags = pictures.tags_of_scenes(connection, scenes)
+    names: dict[int, Cut] = {}
     found: list[Draft] = []
     for candidate in candidates:
         read = scenes.get(candidate.scene_id)
@@ -98,26 +108,28 @@ def drafts(
             continue
         file, items = films[read[0].file_id]
         seen = [item for item in items if viewer.may_see(item.id)]
-        draft = _draft(candidate, read, (file, seen), wanted) if seen else None
+        if not seen:
+            continue
+        item = next((each for each in seen if each.id == candidate.item_id), seen[0])
+        name = names.setdefault(item.id, Cut(item.name))
+        draft = _draft(candidate, read, Film(file, item, name), wanted)
         if draft is not None:
-            found.append(replace(draft, tags=tuple(tags.get(candidate.scene_id, ()))))
+            shows = tags.get(candidate.scene_id)
+            found.append(replace(draft, tags=tuple(shows)) if shows else draft)
     return found
 
 
 def _draft(
     candidate: Candidate,
     read: tuple[SceneRow, tuple[LineRow, ...]],
-    film: tuple[File, Sequence[Item]],
+    film: Film,
     wanted: Wanted,
 ) -> Draft | None:
     """Return a draft, None if a quote or the words are in neither the lines nor the title, and
     nothing else speaks for it."""
     scene, lines = read
-    file, items = film
-    item = next((each for each in items if each.id == candidate.item_id), items[0])
-    name = marks.Cut(item.name)
-    in_title = [marks.find_quote([name], quote) for quote in wanted.quotes]
-    cuts = [marks.Cut(line.text) for line in lines]
+    in_title = [marks.find_quote([film.name], quote) for quote in wanted.quotes]
+    cuts = [Cut(line.text) for line in lines]
     said = [marks.find_quote(cuts, quote) for quote in wanted.quotes]
     if any(here is None and there is None for here, there in zip(said, in_title, strict=True)):
         return None
@@ -127,14 +139,14 @@ def _draft(
     quote = next((found for found in said if found is not None), None)
     heard = _words(cuts, lines, wanted) if quote is None else _quote(quote, cuts, lines, wanted)
     spans = [span for found in in_title if found is not None for span in found.marks[0]]
-    title_marks = marks.joined([*spans, *marks.mark_words(name, wanted)])
+    title_marks = marks.joined([*spans, *marks.mark_words(film.name, wanted)])
     if heard is None and not title_marks and evidence.meaning <= 0 and evidence.picture <= 0:
         return None
     return Draft(
         candidate=candidate,
         scene=scene,
-        file=file,
-        item=item,
+        file=film.file,
+        item=film.item,
         heard=heard,
         title_marks=title_marks,
         meant=_meant(lines, candidate.part) if evidence.meaning > 0 else None,

@@ -4,6 +4,7 @@ Works on the same runs as the index, so that it can never find less than the ind
 not find is not shown. Pure functions.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -56,11 +57,13 @@ def joined(spans: Iterable[Span]) -> tuple[Span, ...]:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
     """What is looked for in texts, prepared once. words: plain words; beginnings: those of them
-    that other words may begin with; pieces: what may be anywhere in a run of pairs. quotes: the
-    runs of each quote; row: the runs of all words outside quotes, if there are several."""
+    that other words may begin with; plain: finds both in text of ASCII letters; pieces: what may be
+    anywhere in a run of pairs. quotes: the runs of each quote; row: the runs of all words outside
+    quotes, if there are several."""
 
     words: frozenset[str]
     beginnings: tuple[str, ...]
+    plain: re.Pattern[str]
     pieces: tuple[str, ...]
     quotes: tuple[Sequence[Run], ...]
     row: Sequence[Run]
@@ -73,13 +76,24 @@ def wanted(query: Query, telling: Iterable[Term]) -> Wanted:
     longer = [run for term in chosen if term.extended is not None for run in term.runs]
     quotes = (folding.runs_of(exact.text) for exact in query.exacts)
     row = [run for word in query.words for run in folding.runs_of(word.text)]
+    plain = frozenset(run.text for run in runs if not run.paired)
+    beginnings = tuple(run.text for run in longer)
     return Wanted(
-        words=frozenset(run.text for run in runs if not run.paired),
-        beginnings=tuple(run.text for run in longer),
+        words=plain,
+        beginnings=beginnings,
+        plain=_plain(plain, beginnings),
         pieces=tuple(run.text for run in runs if run.paired),
         quotes=tuple(quote for quote in quotes if quote),
         row=row if len(query.words) > 1 else (),
     )
+
+
+def _plain(words: Iterable[str], beginnings: Sequence[str]) -> re.Pattern[str]:
+    """Return what finds whole words and longer ones, as `folding.runs` cuts plain text."""
+    letters = "[0-9a-z]"
+    each = [f"{re.escape(word)}{letters}*" for word in beginnings]
+    each += [re.escape(word) for word in words if word not in beginnings]
+    return re.compile(f"(?<!{letters})(?:{'|'.join(each)})(?!{letters})" if each else "(?!)")
 
 
 # --- words ---------------------------------------------------------------------------------------
@@ -88,6 +102,9 @@ def wanted(query: Query, telling: Iterable[Term]) -> Wanted:
 def mark_words(text: Cut, wanted: Wanted) -> tuple[Span, ...]:
     """Return where words are, merged and in order."""
     folded = text.folded.text
+    if folded.isascii():
+        found = wanted.plain.finditer(folded)
+        return tuple(text.span(match.start(), match.end()) for match in found)
     if not any(word in folded for word in (*wanted.words, *wanted.pieces)):
         return ()
     spans: list[tuple[int, int]] = []
