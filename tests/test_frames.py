@@ -12,11 +12,12 @@ from hypothesis import given, strategies as st
 
 from scanners import hdr
 from scanners.base import StageError
-from scanners.frames import Image, Sample, Shrinker, Upright, one_field, sharpness, to_jpeg
+from scanners.frames import SMALL, Image, Sample, Shrinker, Upright, one_field, sharpness, to_jpeg
 from scanners.media import open_media, picture_stream
 from tests.films import kept_film, picture
 
 WIDTH, HEIGHT = 320, 180
+SHAPE = (SMALL[1], SMALL[0])
 
 
 def scene(width: int = WIDTH, height: int = HEIGHT) -> Image:
@@ -59,8 +60,8 @@ FORMATS = (
 def test_every_pixel_format_gives_the_same_small_frame(name: str) -> None:
     luma, bgr = Shrinker().small(in_format("yuv420p"))
     other_luma, other_bgr = Shrinker().small(in_format(name))
-    assert other_luma.shape == luma.shape == (144, 256)
-    assert other_bgr.shape == bgr.shape == (144, 256, 3)
+    assert other_luma.shape == luma.shape == SHAPE
+    assert other_bgr.shape == bgr.shape == (*SHAPE, 3)
     assert apart(luma, other_luma) < 2
     assert apart(bgr, other_bgr) < 4
 
@@ -75,15 +76,15 @@ def test_grey_films_give_grey_small_frames(name: str) -> None:
 
 def test_colours_of_small_frames_are_true() -> None:
     _, bgr = Shrinker().small(in_format("yuv420p"))
-    want = cv2.resize(scene(), (256, 144), interpolation=cv2.INTER_NEAREST)
+    want = cv2.resize(scene(), SMALL, interpolation=cv2.INTER_NEAREST)
     assert apart(bgr[:, :, ::-1], want) < 6
 
 
 @pytest.mark.parametrize("size", [(16, 16), (64, 36), (161, 91), (853, 480), (1920, 818)])
 def test_every_size_gives_a_small_frame(size: tuple[int, int]) -> None:
     luma, bgr = Shrinker().small(in_format("yuv420p", scene(*size)))
-    assert luma.shape == (144, 256)
-    assert bgr[:30, :50].min() > 240  # the white corner
+    assert luma.shape == SHAPE
+    assert bgr[:22, :36].min() > 240  # the white corner
 
 
 def test_a_film_may_change_its_format_in_the_middle() -> None:
@@ -94,10 +95,10 @@ def test_a_film_may_change_its_format_in_the_middle() -> None:
 
 
 def test_the_sharper_picture_counts_as_sharper() -> None:
-    sharp = np.random.default_rng(0).integers(0, 255, (144, 256)).astype(np.uint8)
+    sharp = np.random.default_rng(0).integers(0, 255, SHAPE).astype(np.uint8)
     values = [sharpness(np.asarray(cv2.GaussianBlur(sharp, (0, 0), s))) for s in (0.5, 1.0, 3.0)]
     assert sharpness(sharp) > values[0] > values[1] > values[2] > 0
-    assert sharpness(np.zeros((144, 256), np.uint8)) == 0
+    assert sharpness(np.zeros(SHAPE, np.uint8)) == 0
 
 
 # --- upright pictures ----------------------------------------------------------------------------
@@ -173,7 +174,7 @@ def test_no_colour_tag_stops_a_film(name: str) -> None:
             frame = in_format(name)
             setattr(frame, attribute, value)
             assert apart(upright.rgb(frame, (160, 90)), want) < 25
-            assert shrinker.small(frame)[0].shape == (144, 256)
+            assert shrinker.small(frame)[0].shape == SHAPE
 
 
 # --- HDR -----------------------------------------------------------------------------------------
