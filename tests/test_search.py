@@ -20,6 +20,7 @@ from companion.search.fusion import Candidate, Evidence, Weights
 from companion.search.query import Mode, parse
 from companion.search.search import GUESSES, NOT_READ, Search
 from companion.store import db, findings, library, words
+from companion.store.codes import Codes
 from companion.store.db import Store
 from scanners.base import Encoded
 from tests import talk
@@ -616,7 +617,7 @@ def ask(connection: apsw.Connection, text: str, viewer: Viewer = OWNER) -> list[
     query = parse(text)
     said = legs.said(connection, query, viewer)
     vector = Meanings(ABOUT).vector(query.wanted or "nothing")
-    near = legs.near(connection, query, viewer, Vector(talk.MODEL, vector))
+    near = legs.near(connection, query, viewer, Vector(talk.MODEL, vector), Codes())
     assert near is not None
     candidates = [
         Candidate(scene_id=each, file_id=said.files[each], score=score, evidence=Evidence(score))

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, strategies as st
 
 from companion.store import db, vectors
-from companion.store.vectors import EXACT_ROWS, Mask
+from companion.store.codes import Codes, Mask
+from companion.store.vectors import EXACT_ROWS
 from tests import talk
 
 SMALL = 16
@@ -234,14 +235,15 @@ def asked(made: Sequence[Sequence[float]], seed: int) -> bytes:
     return talk.unit([number + 0.5 * other for number, other in zip(base, noise, strict=True)])
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("codes", [None, Codes()], ids=["on disk", "in memory"])
+@pytest.mark.parametrize("seed", range(6))
 def test_beyond_the_exact_rows_the_best_are_still_the_best(
-    many: tuple[apsw.Connection, list[list[float]], list[int]], seed: int
+    many: tuple[apsw.Connection, list[list[float]], list[int]], seed: int, codes: Codes | None
 ) -> None:
     connection, made, ids = many
     assert len(made) > EXACT_ROWS
     query = asked(made, seed)
-    found = vectors.nearest_parts(connection, 1, query, 20)
+    found = vectors.nearest_parts(connection, 1, query, 20, codes=codes)
     expected = truth(made, ids, query)
     assert [each.scene_id for each in found[:10]] == list(expected)[:10]
     assert [each.cosine for each in found] == pytest.approx(
@@ -249,35 +251,34 @@ def test_beyond_the_exact_rows_the_best_are_still_the_best(
     )
 
 
-def masks(ids: Sequence[int], files: Sequence[int]) -> list[tuple[Mask, set[int]]]:
+def masks(ids: Sequence[int]) -> list[tuple[Mask, set[int]]]:
     """Return masks with what they let through."""
-    third = frozenset(ids[1600:])
     odd = frozenset(scene_id for scene_id in ids if scene_id % 2)
-    last, others = frozenset(files[2:]), frozenset(files[:2])
-    few = frozenset(ids[:30])
+    last, few = frozenset(ids[1600:]), frozenset(ids[:30])
+    nearly_all = frozenset(ids[:-100])
     return [
-        (Mask(file_ids=last), set(third)),
-        (Mask(without_file_ids=others), set(third)),
-        (Mask(scene_ids=odd), set(odd)),
-        (Mask(without_scene_ids=odd), set(ids) - odd),
-        (Mask(file_ids=last, without_scene_ids=odd), set(third - odd)),
-        (Mask(scene_ids=few), set(few)),
-        (Mask(scene_ids=frozenset()), set()),
-        (Mask(file_ids=frozenset()), set()),
+        (Mask(last), set(last)),
+        (Mask(nearly_all), set(nearly_all)),
+        (Mask(None, odd), set(ids) - odd),
+        (Mask(None, few), set(ids) - few),
+        (Mask(last, odd), set(last - odd)),
+        (Mask(nearly_all, odd), set(nearly_all - odd)),
+        (Mask(few), set(few)),
+        (Mask(frozenset()), set()),
         (Mask(), set(ids)),
     ]
 
 
+@pytest.mark.parametrize("codes", [None, Codes()], ids=["on disk", "in memory"])
 @pytest.mark.parametrize("number", range(9))
 def test_what_a_mask_rules_out_takes_no_place(
-    many: tuple[apsw.Connection, list[list[float]], list[int]], number: int
+    many: tuple[apsw.Connection, list[list[float]], list[int]], number: int, codes: Codes | None
 ) -> None:
     """The nearest of what is allowed, not what is allowed of the nearest."""
     connection, made, ids = many
-    files = sorted({row[0] for row in connection.execute("select file_id from scenes")})
-    mask, allowed = masks(ids, files)[number]
+    mask, allowed = masks(ids)[number]
     query = asked(made, 99)
-    near = vectors.nearest_parts(connection, 1, query, 10, mask=mask)
+    near = vectors.nearest_parts(connection, 1, query, 10, mask=mask, codes=codes)
     found = [each.scene_id for each in near]
     expected = [scene_id for scene_id in truth(made, ids, query) if scene_id in allowed]
     assert found == expected[:10]

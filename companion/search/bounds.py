@@ -13,7 +13,7 @@ import apsw
 from companion.model import Viewer
 from companion.search.query import Query
 from companion.store import visibility, words
-from companion.store.vectors import Mask
+from companion.store.codes import Mask
 from companion.store.words import Expression
 
 QUOTED = 5_000  # scenes of one quote that are looked at
@@ -46,15 +46,15 @@ class Bounds:
             and (self.allowed is None or scene_id in self.allowed)
         )
 
-    def mask(self) -> Mask:
-        """Return the same for vectors, by the shorter list of files."""
-        by_shown = len(self.shown) < len(self.hidden)
-        return Mask(
-            scene_ids=self.allowed,
-            file_ids=self.shown if by_shown else None,
-            without_scene_ids=self.refused,
-            without_file_ids=frozenset() if by_shown else self.hidden,
-        )
+
+def mask(connection: apsw.Connection, bounds: Bounds) -> Mask:
+    """Return the same by scenes alone, for vectors; files by the shorter list of them."""
+    if len(bounds.shown) < len(bounds.hidden):
+        shown = visibility.scenes_of_files(connection, bounds.shown)
+        allowed = shown if bounds.allowed is None else shown & bounds.allowed
+        return Mask(allowed, bounds.refused)
+    hidden = visibility.scenes_of_files(connection, bounds.hidden) if bounds.hidden else frozenset()
+    return Mask(bounds.allowed, bounds.refused | hidden)
 
 
 def bounds(connection: apsw.Connection, query: Query, viewer: Viewer) -> Bounds:
@@ -64,7 +64,7 @@ def bounds(connection: apsw.Connection, query: Query, viewer: Viewer) -> Bounds:
     for expression in phrases(term.text for term in query.without):
         open_to_viewer = Bounds(shown=shown, hidden=hidden)
         found = words.scenes(connection, expression, open_to_viewer.accept, limit=None)
-        refused.update(scene_id for scene_id, _ in found)
+        refused.update(found)
         titled = _titled_files(connection, expression, viewer, limit=None)
         shown, hidden = shown - titled, hidden | titled
     return _within_quotes(
@@ -83,7 +83,7 @@ def _within_quotes(
     said: frozenset[int] = frozenset()
     for expression in phrases(term.text for term in query.exacts):
         found = words.scenes(connection, expression, bounds.accept, limit=QUOTED)
-        saying = frozenset(scene_id for scene_id, _ in found)
+        saying = frozenset(found)
         titled = _titled_files(connection, expression, viewer, limit=QUOTED_TITLES)
         holding = saying | visibility.scenes_of_files(connection, titled - bounds.hidden)
         allowed = holding if allowed is None else allowed & holding

@@ -83,11 +83,12 @@ class Draft:
 
 
 class Film(NamedTuple):
-    """A file, the item as which it is shown, and that item's name."""
+    """A file, the item as which it is shown, that item's name and where words are in it."""
 
     file: File
     item: Item
     name: Cut
+    marks: tuple[Span, ...]
 
 
 def drafts(
@@ -100,7 +101,7 @@ def drafts(
     scenes = findings.scenes_with_lines(connection, [each.scene_id for each in candidates])
     films = library.films(connection, {scene.file_id for scene, _ in scenes.values()})
     tags = pictures.tags_of_scenes(connection, scenes)
-    names: dict[int, Cut] = {}
+    shown: dict[int, Film] = {}
     found: list[Draft] = []
     for candidate in candidates:
         read = scenes.get(candidate.scene_id)
@@ -111,8 +112,11 @@ def drafts(
         if not seen:
             continue
         item = next((each for each in seen if each.id == candidate.item_id), seen[0])
-        name = names.setdefault(item.id, Cut(item.name))
-        draft = _draft(candidate, read, Film(file, item, name), wanted)
+        film = shown.get(item.id)
+        if film is None or film.file is not file:
+            name = Cut(item.name)
+            film = shown[item.id] = Film(file, item, name, marks.mark_words(name, wanted))
+        draft = _draft(candidate, read, film, wanted)
         if draft is not None:
             shows = tags.get(candidate.scene_id)
             found.append(replace(draft, tags=tuple(shows)) if shows else draft)
@@ -139,7 +143,7 @@ def _draft(
     quote = next((found for found in said if found is not None), None)
     heard = _words(cuts, lines, wanted) if quote is None else _quote(quote, cuts, lines, wanted)
     spans = [span for found in in_title if found is not None for span in found.marks[0]]
-    title_marks = marks.joined([*spans, *marks.mark_words(film.name, wanted)])
+    title_marks = marks.joined([*spans, *film.marks]) if spans else film.marks
     if heard is None and not title_marks and evidence.meaning <= 0 and evidence.picture <= 0:
         return None
     return Draft(

@@ -12,19 +12,20 @@ import apsw
 
 from companion.model import Viewer
 from companion.search import fusion
-from companion.search.bounds import Bounds, bounds
+from companion.search.bounds import Bounds, bounds, mask
 from companion.search.encoding import Vector
 from companion.search.fusion import Looked, Near, Said
 from companion.search.query import Query
 from companion.search.terms import Counted, Term, terms
 from companion.search.titles import TITLES, Titles, titles
 from companion.store import pictures, vectors, visibility, words
+from companion.store.codes import Codes
 from companion.store.words import Expression
 
 COMMON_SHARE = 0.02  # of the scenes: a word in more does not score when a rarer one is there ...
 COMMON_LEAST = 300  # ... unless it is in so few that they are counted in no time
-CANDIDATES = 200  # scenes that the words leg hands on
-NEAREST = 150  # scenes that the meaning leg hands on
+CANDIDATES = 150  # scenes that the words leg hands on, and as many as are to be shown
+NEAREST = 100  # scenes that the meaning leg hands on
 RANKED = 2_000  # rows that bm25 puts in order
 MARKED = 0.25  # of the weight of the rarest word: those with less are not marked
 OWN_SHARE = 0.2  # of the query that a scene must hold itself before its film's title helps
@@ -33,21 +34,23 @@ OWN_SHARE = 0.2  # of the query that a scene must hold itself before its film's 
 # --- words and titles ----------------------------------------------------------------------------
 
 
-def said(connection: apsw.Connection, query: Query, viewer: Viewer) -> Said:
-    """Ask the words and the titles."""
+def said(
+    connection: apsw.Connection, query: Query, viewer: Viewer, places: int = CANDIDATES
+) -> Said:
+    """Ask the words and the titles. places: how many moments are to be shown."""
     within = bounds(connection, query, viewer)
-    files: dict[int, int] = {}
-    counted = _count(connection, query, viewer, within, files)
+    counted = _count(connection, query, viewer, within)
     named = titles(connection, query, viewer, within, counted)
     if counted:
-        scores = _shares(connection, query, within, counted, named, files)
+        scores = _shares(connection, query, within, counted, named)
     else:
         scores = dict.fromkeys(within.quoted, fusion.PHRASE)
     for scene_id in within.quoted:
         scores.setdefault(scene_id, 0.0)
-    best = sorted(scores, key=lambda scene_id: (-scores[scene_id], scene_id))[:CANDIDATES]
-    if within.quoted:
-        files |= visibility.files_of_scenes(connection, best)
+    best = sorted(scores, key=lambda scene_id: (-scores[scene_id], scene_id))[
+        : max(places, CANDIDATES)
+    ]
+    files = visibility.files_of_scenes(connection, best)
     return Said(
         scores={scene_id: scores[scene_id] for scene_id in best if scene_id in files},
         files=files,
@@ -59,31 +62,36 @@ def said(connection: apsw.Connection, query: Query, viewer: Viewer) -> Said:
 
 
 def _count(
-    connection: apsw.Connection,
-    query: Query,
-    viewer: Viewer,
-    within: Bounds,
-    files: dict[int, int],
+    connection: apsw.Connection, query: Query, viewer: Viewer, within: Bounds
 ) -> list[Counted]:
-    """Find the scenes and titles of every term. The files of what is found go into `files`."""
+    """Find the scenes and titles of every term."""
     total = _scenes(connection) if within.allowed is None else len(within.allowed)
     most = max(COMMON_LEAST, int(COMMON_SHARE * total))
+    asked = list(terms(query))
+    entitled = _any_title(connection, asked, viewer)
     found = []
-    for term in terms(query):
+    for term in asked:
         scenes: dict[int, float] = {}
         for expression, worth in _asked(term, scenes):
-            rows = words.scenes(connection, expression, within.accept, limit=most + 1)
-            files.update(rows)
-            for scene_id, _ in rows:
-                scenes.setdefault(scene_id, worth)
+            if len(scenes) <= most:
+                for each in words.scenes(connection, expression, within.accept, limit=most + 1):
+                    scenes.setdefault(each, worth)
         items: dict[int, float] = {}
-        for expression, worth in _asked(term, items):
+        for expression, worth in _asked(term, items) if entitled else ():
             for item_id, _ in words.titled(connection, expression, viewer, limit=TITLES):
                 items.setdefault(item_id, worth)
         settled = replace(term, extended=None) if term.fallback and 1.0 in scenes.values() else term
         weight = term.share * fusion.inverse_frequency(len(scenes), total)
         found.append(Counted(settled, weight, len(scenes) > most, scenes, items))
     return found
+
+
+def _any_title(connection: apsw.Connection, asked: Sequence[Term], viewer: Viewer) -> bool:
+    """True if any term is in any title; mostly none is."""
+    expressions = [term.extended or term.exact for term in asked]
+    return bool(expressions) and bool(
+        words.titled(connection, words.any_of(expressions), viewer, limit=1)
+    )
 
 
 def _telling(counted: Sequence[Counted]) -> Sequence[Counted]:
@@ -111,37 +119,36 @@ def _shares(
     within: Bounds,
     counted: Sequence[Counted],
     named: Titles,
-    files: dict[int, int],
 ) -> dict[int, float]:
     """Return the words score of every scene that has words of the query."""
     rare = _telling(counted)
     if rare[0].common:
         everywhere = words.all_of(each.term.exact for each in counted)
         rows = words.scenes(connection, everywhere, within.accept, limit=CANDIDATES)
-        files.update(rows)
-        scores = {scene_id: fusion.COMMON_WORDS for scene_id, _ in rows}
+        scores = dict.fromkeys(rows, fusion.COMMON_WORDS)
     else:
-        shares = _held(rare, named, files)
+        shares = _held(connection, rare, named)
         scores = {scene_id: fusion.words_score(share) for scene_id, share in shares.items()}
         _break_ties(connection, within, rare, scores)
     in_a_row = words.phrase(" ".join(word.text for word in query.words))
     if len(query.words) > 1 and in_a_row is not None:
         rows = words.scenes(connection, in_a_row, within.accept, limit=CANDIDATES)
-        files.update(rows)
-        scores.update((scene_id, fusion.PHRASE) for scene_id, _ in rows)
+        scores.update(dict.fromkeys(rows, fusion.PHRASE))
     return scores
 
 
-def _held(rare: Sequence[Counted], named: Titles, files: Mapping[int, int]) -> dict[int, float]:
+def _held(connection: apsw.Connection, rare: Sequence[Counted], named: Titles) -> dict[int, float]:
     """Return the share of the query in each scene, counting what its film's title adds."""
     held: defaultdict[int, float] = defaultdict(float)
     for each in rare:
         for scene_id, worth in each.scenes.items():
             held[scene_id] += worth * each.weight
     whole = sum(each.weight for each in rare)
-    for scene_id, weight in held.items() if named.items else ():
-        item_id = named.items.get(files[scene_id])
-        if item_id is not None and weight >= OWN_SHARE * whole:
+    telling = [each for each, weight in held.items() if weight >= OWN_SHARE * whole]
+    files = visibility.files_of_scenes(connection, telling) if named.items else {}
+    for scene_id, file_id in files.items():
+        item_id = named.items.get(file_id)
+        if item_id is not None:
             held[scene_id] += sum(
                 each.titles.get(item_id, 0.0) * each.weight
                 for each in rare
@@ -167,7 +174,7 @@ def _break_ties(
         return
     anything = words.any_of(expressions)
     ranked = words.scenes(connection, anything, within.accept, limit=CANDIDATES, ranked=True)
-    for place, (scene_id, _) in enumerate(ranked):
+    for place, scene_id in enumerate(ranked):
         if scene_id in scores:
             scores[scene_id] = fusion.tie(scores[scene_id], place / len(ranked))
 
@@ -181,7 +188,9 @@ def _scenes(connection: apsw.Connection) -> int:
 # --- meaning -------------------------------------------------------------------------------------
 
 
-def near(connection: apsw.Connection, query: Query, viewer: Viewer, vector: Vector) -> Near | None:
+def near(
+    connection: apsw.Connection, query: Query, viewer: Viewer, vector: Vector, codes: Codes
+) -> Near | None:
     """Ask the vectors. None if no scene was read by the model yet.
 
     vector: of the query.
@@ -189,8 +198,10 @@ def near(connection: apsw.Connection, query: Query, viewer: Viewer, vector: Vect
     known = vectors.find_model(connection, vector.model)
     if known is None or 2 * known[1] != len(vector.float16):
         return None
-    mask = bounds(connection, query, viewer).mask()
-    found = vectors.nearest_parts(connection, known[0], vector.float16, NEAREST, mask=mask)
+    within = mask(connection, bounds(connection, query, viewer))
+    found = vectors.nearest_parts(
+        connection, known[0], vector.float16, NEAREST, mask=within, codes=codes
+    )
     files = visibility.files_of_scenes(connection, [each.scene_id for each in found])
     return Near(
         model=vector.model,
@@ -204,7 +215,7 @@ def near(connection: apsw.Connection, query: Query, viewer: Viewer, vector: Vect
 
 
 def looked(
-    connection: apsw.Connection, query: Query, viewer: Viewer, vector: Vector
+    connection: apsw.Connection, query: Query, viewer: Viewer, vector: Vector, codes: Codes
 ) -> Looked | None:
     """Ask the vectors of frames. None if no frame was looked at by the model yet.
 
@@ -213,8 +224,10 @@ def looked(
     known = vectors.find_model(connection, vector.model)
     if known is None or 2 * known[1] != len(vector.float16):
         return None
-    mask = bounds(connection, query, viewer).mask()
-    found = vectors.nearest_parts(connection, known[0], vector.float16, NEAREST, mask=mask)
+    within = mask(connection, bounds(connection, query, viewer))
+    found = vectors.nearest_parts(
+        connection, known[0], vector.float16, NEAREST, mask=within, codes=codes
+    )
     files = visibility.files_of_scenes(connection, [each.scene_id for each in found])
     parts = {each.scene_id: each.part for each in found if each.scene_id in files}
     return Looked(

@@ -9,6 +9,7 @@ alone and a note tells why.
 import asyncio
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from companion.config import Config
 from companion.errors import FeatureOff
@@ -17,12 +18,27 @@ from companion.search import drafts, examples, fusion, legs, marks, moments
 from companion.search.encoding import OFF, Encode, Encoding, NoVector
 from companion.search.fusion import Candidate, Looked, Near, Said, Weights
 from companion.search.query import Mode, Query, parse
+from companion.store.codes import Codes
 from companion.store.db import Store
 
 GUESSES = 12  # of an answer that has few strong moments
-SPARE = 8  # drafts beyond the limit: scenes of one line become one moment
-CANDIDATES_A_PLACE = 4  # so that other films come up behind one that has many
+SPARE = 4  # drafts beyond the limit: scenes of one line become one moment
+CANDIDATES_A_PLACE = 3  # so that other films come up behind one that has many
 NOT_READ = "No scene has been read for meaning yet"
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """One question. places: how many moments are to be shown, and some to spare. turn: models are
+    waited for side by side, but the store is read one leg after the other, because threads that
+    share Python's lock take longer than one."""
+
+    query: Query
+    viewer: Viewer
+    mode: Mode
+    weights: Weights
+    places: int
+    turn: asyncio.Lock
 
 
 class Search:
@@ -34,6 +50,7 @@ class Search:
     ) -> None:
         self._store = store
         self._config = config
+        self._codes = Codes()
         self._encoding = Encoding(encode if config.features.semantic_search else None)
         self._seeing = Encoding(see if config.features.vision else None)
 
@@ -57,13 +74,15 @@ class Search:
         query = parse(text)
         if not query.terms:
             return Answer(query=text, moments=())
-        weights = weights or self._weights()
-        said, (near, notes), looked = await self._ask_legs(query, viewer, mode, weights)
+        asked = _Asked(
+            query, viewer, mode, weights or self._weights(), limit + SPARE, asyncio.Lock()
+        )
+        said, (near, notes), looked = await self._ask_legs(asked)
         candidates = fusion.fuse(
             said,
             near,
-            weights,
-            limit=CANDIDATES_A_PLACE * (limit + SPARE),
+            asked.weights,
+            limit=max(legs.CANDIDATES, CANDIDATES_A_PLACE * asked.places),
             looked=looked,
         )
         chosen = _chosen(candidates, limit)
@@ -83,46 +102,47 @@ class Search:
         """Return up to three queries that find something in what the viewer may see."""
         return await self._store.read(examples.examples, viewer)
 
-    async def _ask_legs(
-        self, query: Query, viewer: Viewer, mode: Mode, weights: Weights
-    ) -> tuple[Said, tuple[Near, tuple[str, ...]], Looked]:
-        if mode is Mode.WORDS:
-            said = await self._store.read(legs.said, query, viewer)
-            return said, (fusion.NOTHING_NEAR, ()), fusion.NOTHING_LOOKED_AT
+    async def _ask_legs(self, asked: _Asked) -> tuple[Said, tuple[Near, tuple[str, ...]], Looked]:
         try:
             async with asyncio.TaskGroup() as every:
-                words = every.create_task(self._said(query, viewer, mode))
-                meaning = every.create_task(self._meant(query, viewer))
-                seen = every.create_task(self._looked(query, viewer, weights))
+                words = every.create_task(self._said(asked))
+                meaning = every.create_task(self._meant(asked))
+                seen = every.create_task(self._looked(asked))
         except ExceptionGroup as errors:
             raise errors.exceptions[0] from None
         return words.result(), meaning.result(), seen.result()
 
-    async def _said(self, query: Query, viewer: Viewer, mode: Mode) -> Said:
-        if mode is Mode.MEANING:
+    async def _said(self, asked: _Asked) -> Said:
+        if asked.mode is Mode.MEANING:
             return fusion.NOTHING_SAID
-        return await self._store.read(legs.said, query, viewer)
+        async with asked.turn:
+            return await self._store.read(legs.said, asked.query, asked.viewer, asked.places)
 
-    async def _looked(self, query: Query, viewer: Viewer, weights: Weights) -> Looked:
+    async def _looked(self, asked: _Asked) -> Looked:
         """Ask the pictures. What they cannot do yet is told by the indexing page, not in a note."""
-        if self._seeing.off or not query.wanted or weights.picture <= 0:
+        text = asked.query.wanted
+        if asked.mode is Mode.WORDS or self._seeing.off or not text or asked.weights.picture <= 0:
             return fusion.NOTHING_LOOKED_AT
         try:
-            vector = await self._seeing.query(query.wanted)
+            vector = await self._seeing.query(text)
         except NoVector:
             return fusion.NOTHING_LOOKED_AT
-        found = await self._store.read(legs.looked, query, viewer, vector)
+        async with asked.turn:
+            found = await self._store.read(
+                legs.looked, asked.query, asked.viewer, vector, self._codes
+            )
         return fusion.NOTHING_LOOKED_AT if found is None else found
 
-    async def _meant(self, query: Query, viewer: Viewer) -> tuple[Near, tuple[str, ...]]:
+    async def _meant(self, asked: _Asked) -> tuple[Near, tuple[str, ...]]:
         """Ask the leg of meaning; what it cannot do is said in notes."""
-        if not query.wanted:
+        if asked.mode is Mode.WORDS or not asked.query.wanted:
             return fusion.NOTHING_NEAR, ()
         try:
-            vector = await self._encoding.query(query.wanted)
+            vector = await self._encoding.query(asked.query.wanted)
         except NoVector as note:
             return fusion.NOTHING_NEAR, (str(note),)
-        near = await self._store.read(legs.near, query, viewer, vector)
+        async with asked.turn:
+            near = await self._store.read(legs.near, asked.query, asked.viewer, vector, self._codes)
         return (near, ()) if near is not None else (fusion.NOTHING_NEAR, (NOT_READ,))
 
     def _weights(self) -> Weights:

@@ -2,34 +2,22 @@
 
 Numbers are rounded to float16 before they come here, so that a row and its sidecar agree to the
 bit. Exact cosines are taken by sqlite-vec in SQL. One cosine costs some 2.5 µs, so beyond
-EXACT_ROWS rows the candidates are found by their sign codes first, which an index holds
+EXACT_ROWS rows the candidates are found by their sign codes first: in memory, or in an index
 (companion/search/README.md has the figures).
 """
 
 import json
 import struct
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from collections.abc import Collection
 from typing import NamedTuple
 
 import apsw
 
+from companion.store.codes import EVERYTHING, Codes, Mask
+
 EXACT_ROWS = 2_000  # up to here every row is compared exactly: some 5 ms at 512 numbers
 OVERSAMPLING = 4  # candidates by sign code for each scene that is asked for ...
-LEAST_CANDIDATES = 600  # ... and never fewer: 0.98 of the true ten best were among them
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mask:
-    """Which scenes may be found. scene_ids and file_ids: None allows every one."""
-
-    scene_ids: frozenset[int] | None = None
-    file_ids: frozenset[int] | None = None
-    without_scene_ids: frozenset[int] = frozenset()
-    without_file_ids: frozenset[int] = frozenset()
-
-
-EVERYTHING = Mask()
+LEAST_CANDIDATES = 400  # ... and never fewer: 0.99 of what is above the floor was among them
 
 
 # --- what is written -----------------------------------------------------------------------------
@@ -118,7 +106,7 @@ def nearest(
 ) -> list[tuple[int, float]]:
     """Return (scene id, cosine) of at most k scenes, nearest first. See `nearest_parts`."""
     allowed = None if allowed_scene_ids is None else frozenset(allowed_scene_ids)
-    found = nearest_parts(connection, model_id, query, k, mask=Mask(scene_ids=allowed))
+    found = nearest_parts(connection, model_id, query, k, mask=Mask(allowed))
     return [(each.scene_id, each.cosine) for each in found]
 
 
@@ -129,49 +117,47 @@ def nearest_parts(
     k: int,
     *,
     mask: Mask = EVERYTHING,
+    codes: Codes | None = None,
 ) -> list[Nearest]:
     """Return at most k scenes with their nearest part, nearest first.
 
-    query: float16 bytes of unit length, from the same model. What the mask rules out takes no
-    place. Exact up to EXACT_ROWS rows; beyond, cosines are exact and some scenes far down the list
-    may be missing.
+    query: float16 bytes of unit length, from the same model. codes: in memory, asked instead of
+    their index. What the mask rules out takes no place. Exact up to EXACT_ROWS rows; beyond,
+    cosines are exact and some scenes far down the list may be missing.
     """
     float32 = float32_from_float16(query)
     conditions, values = _where(mask)
-    if _few(connection, model_id, mask.scene_ids):
+    least = max(LEAST_CANDIDATES, OVERSAMPLING * k)
+    if _few(connection, model_id, mask.allowed):
         distances = f"{_DISTANCES} where model_id = ?{conditions}"
         values = (float32, model_id, *values)
+    elif codes is not None and (
+        ids := codes.candidates(connection, model_id, sign_code(query), least, mask)
+    ):
+        distances = f"{_DISTANCES} where id in (select value from json_each(?))"
+        values = (float32, json.dumps(ids))
     else:
         distances = (
             f"{_DISTANCES} where id in ("
             f"select id from vectors indexed by vectors_by_code where model_id = ?{conditions}"
             " order by vec_distance_hamming(vec_bit(code), vec_bit(?)) limit ?)"
         )
-        least = max(LEAST_CANDIDATES, OVERSAMPLING * k)
         values = (float32, model_id, *values, sign_code(query), least)
     # All in one row: each row that is fetched waits for Python's lock, which other threads hold.
     row = connection.execute(
-        "select json_group_array(json_array(scene_id, part, cosine))"
-        f" from ({distances}) where cosine is not null",
-        values,
+        "select json_group_array(json_array(scene_id, part, cast(round(cosine * 1e7) as integer)))"
+        " from (select scene_id, part, max(cosine) as cosine"
+        f" from ({distances}) where cosine is not null"
+        " group by scene_id order by cosine desc, scene_id limit ?)",
+        (*values, k),
     ).fetchone()
     assert row is not None
-    return _best_of_scenes([Nearest(*each) for each in json.loads(str(row[0]))], k)
+    found = [Nearest(scene, part, near / 1e7) for scene, part, near in json.loads(str(row[0]))]
+    return sorted(found, key=lambda each: (-each.cosine, each.scene_id))
 
 
 # A vector without a direction has no distance.
 _DISTANCES = "select scene_id, part, 1 - vec_distance_cosine(v, ?) as cosine from vectors"
-
-
-def _best_of_scenes(found: Iterable[Nearest], k: int) -> list[Nearest]:
-    """Keep the nearest part of each scene, and the k nearest scenes, nearest first."""
-    best: dict[int, Nearest] = {}
-    for each in sorted(found, key=lambda each: -each.cosine):
-        if each.scene_id not in best:
-            best[each.scene_id] = each
-            if len(best) == k:
-                break
-    return list(best.values())
 
 
 def _few(connection: apsw.Connection, model_id: int, allowed: Collection[int] | None) -> bool:
@@ -179,23 +165,16 @@ def _few(connection: apsw.Connection, model_id: int, allowed: Collection[int] | 
     if allowed is not None and len(allowed) <= EXACT_ROWS:
         return True
     row = connection.execute(
-        "select count(*) from (select 1 from vectors where model_id = ? limit ?)",
-        (model_id, EXACT_ROWS + 1),
+        "select added - removed from models where id = ?", (model_id,)
     ).fetchone()
-    assert row is not None
-    return int(row[0]) <= EXACT_ROWS
+    return row is None or int(row[0]) <= EXACT_ROWS
 
 
 def _where(mask: Mask) -> tuple[str, tuple[str | int | bytes, ...]]:
     """Return the conditions of a mask as SQL that continues a `where`, and their values."""
     listed = "(select value from json_each(?))"
-    of_files = f"(select id from scenes where file_id in {listed})"
-    parts: list[tuple[str, Collection[int] | None]] = [
-        (f" and scene_id in {listed}", mask.scene_ids),
-        (f" and scene_id in {of_files}", mask.file_ids),
-        (f" and scene_id not in {listed}", mask.without_scene_ids or None),
-        (f" and scene_id not in {of_files}", mask.without_file_ids or None),
-    ]
+    parts = [(f" and scene_id in {listed}", mask.allowed)]
+    parts.append((f" and scene_id not in {listed}", mask.refused or None))
     used = [(sql, ids) for sql, ids in parts if ids is not None]
     return "".join(sql for sql, _ in used), tuple(json.dumps(list(ids)) for _, ids in used)
 

@@ -5,7 +5,6 @@ disk. A query never reaches FTS5 as it was typed: an `Expression` is put togethe
 letters and digits in quotes, so no text can be a syntax error or an operator.
 """
 
-import json
 from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 from typing import Any, NewType
@@ -110,32 +109,28 @@ def scenes(
     *,
     limit: int | None,
     ranked: bool = False,
-) -> list[tuple[int, int]]:
-    """Return (scene id, file id) of at most `limit` scenes that match and that `accept(scene id,
-    file id)` lets through; None lets every scene through.
+) -> list[int]:
+    """Return the ids of at most `limit` scenes that match and that `accept(scene id, file id)` lets
+    through; None lets every scene through.
 
     ranked: best first by bm25, which looks at every match; else in the order of ids, which stops
     at the limit.
     """
-    sql = _RANKED if ranked else _IN_ORDER
+    order = " order by rank" if ranked else ""
     if accept is None:
-        # All in one row: each row that is fetched waits for Python's lock.
+        # All in one row: each row that is fetched takes Python's lock again.
         row = connection.execute(
-            f"select json_group_array(json_array(id, file_id)) from ({sql} limit ?)",
+            f"select group_concat(id) from ({_MATCHING}{order} limit ?)",
             (expression, -1 if limit is None else limit),
         ).fetchone()
-        assert row is not None
-        return [(scene_id, file_id) for scene_id, file_id in json.loads(str(row[0]))]
-    rows: Iterable[Any] = connection.execute(sql, (expression,))
-    return list(islice((row for row in rows if accept(row[0], row[1])), limit))
+        return [int(each) for each in str(row[0]).split(",")] if row and row[0] else []
+    rows: Iterable[Any] = connection.execute(
+        f"select id, file_id from ({_MATCHING}{order}) cross join scenes using (id)", (expression,)
+    )
+    return list(islice((row[0] for row in rows if accept(row[0], row[1])), limit))
 
 
-_IN_ORDER = """
-    select scenes.id, scenes.file_id
-    from scene_words cross join scenes on scenes.id = scene_words.rowid
-    where scene_words match ?
-"""
-_RANKED = f"{_IN_ORDER} order by scene_words.rank"
+_MATCHING = "select rowid as id from scene_words where scene_words match ?"
 
 
 def titled(
