@@ -11,21 +11,17 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from companion.findings import MediaInfo, Pass, Word
-
-
-class ItemKind(StrEnum):
-    MOVIE = "movie"
-    EPISODE = "episode"
-    HOME_VIDEO = "home_video"
-    MUSIC_VIDEO = "music_video"
-
-
-class LibraryKind(StrEnum):
-    MOVIES = "movies"
-    SHOWS = "shows"
-    HOME_VIDEOS = "home_videos"
-    MUSIC_VIDEOS = "music_videos"
-    MIXED = "mixed"
+from companion.listed import (
+    CreditKind as CreditKind,
+    ItemKind as ItemKind,
+    LibraryKind as LibraryKind,
+    ListedCredit as ListedCredit,
+    ListedItem as ListedItem,
+    ListedLibrary as ListedLibrary,
+    ListedPage as ListedPage,
+    ListedPart as ListedPart,
+    ListedProblem as ListedProblem,
+)
 
 
 class JobState(StrEnum):
@@ -44,59 +40,6 @@ class Source(StrEnum):
 
     SUBTITLE = "subtitle"
     SPEECH = "speech"
-
-
-# --- what a connector lists ----------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ListedLibrary:
-    """roots: the folders it lies in, as we see them; empty if the server does not say."""
-
-    external_id: str
-    name: str
-    kind: LibraryKind
-    roots: tuple[bytes, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ListedPart:
-    """One local video file of an item. An item has one or more versions of one or more parts."""
-
-    path: bytes
-    version: int = 0
-    part: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ListedItem:
-    """One playable thing as its server knows it."""
-
-    external_id: str
-    kind: ItemKind
-    title: str
-    parts: tuple[ListedPart, ...]
-    show_title: str = ""
-    season: int | None = None
-    episode: int | None = None
-    year: int | None = None
-    added_at_ms: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ListedProblem:
-    """A folder or file that could not be listed, and why. What lies below it is not gone."""
-
-    path: bytes
-    problem: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ListedPage:
-    """A piece of a listing: whole items, and what could not be listed on the way."""
-
-    items: tuple[ListedItem, ...] = ()
-    problems: tuple[ListedProblem, ...] = ()
 
 
 # --- what the store gives ------------------------------------------------------------------------
