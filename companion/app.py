@@ -67,8 +67,10 @@ class App:
         self.children = Children(config, command=command)
         self.indexer = Indexer(store, config, self.children)
         encode = self.children.encode if config.features.semantic_search else None
-        see = functools.partial(self.children.encode, role="picture")
-        self.search = Search(store, config, encode, see if config.features.vision else None)
+        vision = config.features.vision
+        see = functools.partial(self.children.encode, role="picture") if vision else None
+        look_at = self.children.look_at if vision else None
+        self.search = Search(store, config, encode, see, look_at)
         self.sync = Sync(store, config, self.indexer.wake)
         self.watch = Watch(config, self.sync)
         self.schedule = Schedule(config, self.sync, self.indexer)

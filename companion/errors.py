@@ -62,6 +62,10 @@ class FeatureOff(CompanionError):
     """The feature is switched off in the configuration."""
 
 
+class PictureRefused(CompanionError):
+    """What somebody gave as a picture is none that can be looked at: the message says why."""
+
+
 class ModelMissing(CompanionError):
     """A model file is absent or has other bytes than expected: the message says how to bring it."""
 

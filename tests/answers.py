@@ -17,6 +17,8 @@ from companion.model import (
     Span,
     Viewer,
 )
+from companion.search.encoding import Vector
+from companion.search.pictures import Picture
 from webui.links import Links, moment_id
 
 LINKS = Links("", "v1")
@@ -72,6 +74,9 @@ class OneAnswer:
         if isinstance(self.answer, Exception):
             raise self.answer
         return self.answer
+
+    async def look(self, data: bytes) -> Picture:
+        return Picture(Vector("looks@test", data))
 
     async def examples(self, viewer: Viewer) -> list[str]:
         return []

@@ -3,16 +3,19 @@
 `Meanings` stands in for the model of meaning: texts about the same things are near each other.
 """
 
+import asyncio
 import math
+import os
 import random
 import struct
 import zlib
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import apsw
 
 from companion import commits
-from companion.findings import Line, MediaInfo, Scene, Word
+from companion.findings import Line, MediaInfo, PictureVector, Scene, Word
 from companion.model import (
     File,
     ItemKind,
@@ -23,7 +26,7 @@ from companion.model import (
     Source,
     Stat,
 )
-from companion.store import findings, folding, library, vectors
+from companion.store import findings, folding, library, pictures, vectors
 from scanners.base import Encoded
 from scanners.passages import passages
 
@@ -161,3 +164,55 @@ class Meanings:
 def _direction(name: str) -> list[float]:
     source = random.Random(name)
     return [source.gauss(0, 1) for _ in range(DIMS)]
+
+
+# --- pictures ------------------------------------------------------------------------------------
+
+LOOKS_MODEL = "efficientnet-lite0@test"
+WORDS_MODEL = "efficientnet-lite0@test+meanings@test"
+
+
+class Looks:
+    """Looks at pictures whose bytes are their names: two that begin with the same word are alike.
+
+    Vectors of frames in a space with words come from `meanings`, as the names of classes give them.
+    """
+
+    def __init__(self, meanings: "Meanings") -> None:
+        self._meanings = meanings
+        self.asked: list[bytes] = []
+        self.error: Exception | None = None
+
+    async def look_at(self, path: bytes) -> Encoded:
+        content = await asyncio.to_thread(Path(os.fsdecode(path)).read_bytes)
+        self.asked.append(content)
+        if self.error is not None:
+            raise self.error
+        made = self.vector(content.decode())
+        return Encoded(id=1, model=LOOKS_MODEL, dims=DIMS, vectors=(made,))
+
+    async def see(self, texts: Sequence[str]) -> Encoded:
+        made = tuple(self._meanings.vector(text) for text in texts)
+        return Encoded(id=1, model=WORDS_MODEL, dims=DIMS, vectors=made)
+
+    def shows(self, name: str) -> bytes:
+        return self._meanings.vector(name)
+
+    def vector(self, name: str) -> bytes:
+        """Return what a picture looks like. The cosine of two alike is about 0.9."""
+        kind, own = _direction(name.partition(" ")[0]), _direction(f"{name}, a picture")
+        return unit([one + 0.33 * other for one, other in zip(kind, own, strict=True)])
+
+
+def put_frames(
+    connection: apsw.Connection, file_id: int, scenes: Mapping[int, Sequence[str]], looks: Looks
+) -> None:
+    """Keep the frames of scenes by number: what each looks like, and what it shows as words say."""
+    found = []
+    for number, names in scenes.items():
+        for place, name in enumerate(names):
+            at_ms = number * SCENE_MS + 1_000 * (place + 1)
+            found.append(PictureVector(at_ms, "looks", looks.vector(name)))
+            found.append(PictureVector(at_ms, "words", looks.shows(name)))
+    identities = {"looks": LOOKS_MODEL, "words": WORDS_MODEL}
+    pictures.keep_vectors(connection, file_id, found, identities)

@@ -10,6 +10,8 @@ import pytest
 from companion.config import Config, Features, Web
 from companion.errors import ModelMissing, QueryInterrupted
 from companion.model import Answer, Failure, IndexingStatus, Running, Viewer
+from companion.search.encoding import Vector
+from companion.search.pictures import Picture
 from tests.answers import OneAnswer, Told, indexing, moment
 from tests.cinema import Open
 from tests.page import Client
@@ -124,6 +126,9 @@ class Listening:
     async def ask(self, text: str, **how: Any) -> Answer:
         self.asked.append({"text": text, **how})
         return Answer(query=text, moments=())
+
+    async def look(self, data: bytes) -> Picture:
+        return Picture(Vector("looks@test", data))
 
     async def examples(self, viewer: Viewer) -> list[str]:
         return []

@@ -151,3 +151,9 @@ def test_words_without_marks_are_just_words(words: list[str]) -> None:
     query = parse(" ".join(words))
     assert [word.text for word in query.words] == words
     assert all(isinstance(term, Word) for term in query.terms)
+
+
+def test_beside_a_picture_a_minus_may_stand_alone() -> None:
+    query = parse("-dog", alone=False)
+    assert [each.text for each in query.without] == ["dog"]
+    assert parse("", alone=False).terms == ()

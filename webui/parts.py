@@ -8,6 +8,7 @@ from companion.config import Config
 from companion.model import Answer, IndexingStatus, Viewer
 from companion.playback import Playback
 from companion.search.fusion import Weights
+from companion.search.pictures import Picture
 from companion.search.query import Mode
 from companion.store.accounts import Accounts
 from companion.store.db import Store
@@ -16,7 +17,7 @@ from companion.store.db import Store
 class Asking(Protocol):
     """Search, as pages use it."""
 
-    async def ask(
+    async def ask(  # noqa: PLR0913  # what may be asked for, by name
         self,
         text: str,
         *,
@@ -24,7 +25,11 @@ class Asking(Protocol):
         mode: Mode = ...,
         limit: int = ...,
         weights: Weights | None = ...,
+        picture: Picture | None = ...,
+        like: int | None = ...,
     ) -> Answer: ...
+
+    async def look(self, data: bytes) -> Picture: ...
 
     async def examples(self, viewer: Viewer) -> Sequence[str]: ...
 

@@ -20,8 +20,8 @@ Encode = Callable[[Sequence[str]], Awaitable[Encoded]]
 KEPT_QUERIES = 256  # 1 KB each at 512 numbers
 ENCODE_LIMIT_S = 20.0  # a cold start on a slow machine loads the model first
 
-OFF = "Meaning search is off"
-MISSING = "The meaning model is missing: run `heimdex models get`"
+MEANING, PICTURES = "Meaning search", "Picture search"
+OFF = f"{MEANING} is off"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +33,15 @@ class Vector:
 
 
 class NoVector(Exception):
-    """Meaning cannot be searched now; the message is a note for people."""
+    """Meaning, or pictures, cannot be searched now; the message is a note for people."""
 
 
 class Encoding:
-    """encode: None if meaning search is switched off."""
+    """encode: None if it is switched off. what: what it is for, in notes."""
 
-    def __init__(self, encode: Encode | None) -> None:
+    def __init__(self, encode: Encode | None, what: str = MEANING) -> None:
         self._encode = encode
+        self._what = what
         self._kept: OrderedDict[str, Vector] = OrderedDict()
 
     @property
@@ -60,19 +61,19 @@ class Encoding:
 
     async def _ask(self, text: str) -> Vector:
         if self._encode is None:
-            raise NoVector(OFF)
+            raise NoVector(f"{self._what} is off")
         try:
             async with asyncio.timeout(ENCODE_LIMIT_S):
                 encoded = await self._encode([text])
         except ModelMissing:
-            raise NoVector(MISSING) from None
+            raise NoVector(f"{self._what} lacks its model: run `heimdex models get`") from None
         except TimeoutError:
             log.warning("encoder too slow limit_s=%.0f", ENCODE_LIMIT_S)
-            raise NoVector("Meaning search did not answer in time; try again") from None
+            raise NoVector(f"{self._what} did not answer in time; try again") from None
         except CompanionError as error:
             log.warning("encoder failed: %s", error)
-            raise NoVector(f"Meaning search does not answer now: {error}") from error
+            raise NoVector(f"{self._what} does not answer now: {error}") from error
         if len(encoded.vectors) != 1:
             log.warning("encoder gave vectors=%d for one text", len(encoded.vectors))
-            raise NoVector("Meaning search does not answer now: the encoder gave no vector")
+            raise NoVector(f"{self._what} does not answer now: the encoder gave no vector")
         return Vector(encoded.model, encoded.vectors[0])

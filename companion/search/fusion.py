@@ -28,6 +28,7 @@ TIE = 0.02  # share of a words score that bm25 may take from scenes with the sam
 
 PICTURE_TO_TEXT = 0.35 / 0.5  # the default weights; both kinds count in full then
 SECOND = 0.3  # how much of what is missing to 1 the weaker of words and meaning may close
+LACKING = 0.3  # what a scene loses that has only the words, or only the picture, of both
 QUOTE = 0.5  # the same for an exact quote that is there ...
 TITLE = 0.4  # ... and for the words of the query that are in the title
 TITLE_ANSWER = 0.9  # a title that is all of the query
@@ -193,9 +194,18 @@ class Candidate:
 
 
 def fuse(
-    said: Said, near: Near, weights: Weights, *, limit: int, looked: Looked = NOTHING_LOOKED_AT
+    said: Said,
+    near: Near,
+    weights: Weights,
+    *,
+    limit: int,
+    looked: Looked = NOTHING_LOOKED_AT,
+    together: bool = False,
 ) -> list[Candidate]:
-    """Join the legs into one list of at most `limit`, best first; equals in a fixed order."""
+    """Join the legs into one list of at most `limit`, best first; equals in a fixed order.
+
+    together: words and a picture were asked for, so that scenes that have both come first.
+    """
     read = calibration(near.model)
     meanings = {scene_id: read(cosine) for scene_id, cosine in near.cosines.items()}
     see = picture_calibration(looked.model, by_picture=looked.by_picture)
@@ -217,7 +227,9 @@ def fuse(
             scene_id in answers,
             seen.get(scene_id, 0.0),
         )
-        found.append((-score(evidence, weights), files[scene_id], scene_id, evidence))
+        found.append(
+            (-score(evidence, weights, together=together), files[scene_id], scene_id, evidence)
+        )
     return [
         Candidate(
             scene_id=scene_id,
@@ -246,19 +258,21 @@ def spread(found: Sequence[T], limit: int, film: Callable[[T], int]) -> list[T]:
     return [found[place] for place in sorted([*first, *later][:limit])]
 
 
-def score(evidence: Evidence, weights: Weights) -> float:
+def score(evidence: Evidence, weights: Weights, *, together: bool = False) -> float:
     """Return the score of a scene, 0..1: the weighted mean of the kinds of evidence that were
     looked for, with quote and title on top.
 
     What is said and what is seen need not agree: the better counts, raised a little by the other.
-    Their weights matter only against each other, but a weight of 0 leaves that kind out.
+    Their weights matter only against each other, but a weight of 0 leaves that kind out. together:
+    both were asked for, so what lacks one of them loses by that.
     """
     text = text_score(evidence.words, evidence.meaning) if weights.text > 0 else 0.0
     seen = evidence.picture if weights.picture > 0 else 0.0
     if text > 0 and seen > 0:
         seen *= _share(weights.picture, PICTURE_TO_TEXT * weights.text)
         text *= _share(weights.text, weights.picture / PICTURE_TO_TEXT)
-    both = raised(max(text, seen), SECOND * min(text, seen))
+    more, less = max(text, seen), min(text, seen)
+    both = more * (1 - LACKING * (1 - less)) if together else raised(more, SECOND * less)
     lifted = raised(raised(both, QUOTE * evidence.quote), TITLE * evidence.title)
     return max(lifted, TITLE_ANSWER * evidence.title) if evidence.answer else lifted
 

@@ -6,7 +6,7 @@ than a rare one: rows are fetched up to a limit, and words above it only count w
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import apsw
 
@@ -20,6 +20,7 @@ from companion.search.terms import Counted, Term, terms
 from companion.search.titles import TITLES, Titles, titles
 from companion.store import pictures, vectors, visibility, words
 from companion.store.codes import Codes
+from companion.store.vectors import Nearest
 from companion.store.words import Expression
 
 COMMON_SHARE = 0.02  # of the scenes: a word in more does not score when a rarer one is there ...
@@ -214,25 +215,50 @@ def near(
 # --- pictures ------------------------------------------------------------------------------------
 
 
-def looked(
-    connection: apsw.Connection, query: Query, viewer: Viewer, vector: Vector, codes: Codes
-) -> Looked | None:
-    """Ask the vectors of frames. None if no frame was looked at by the model yet.
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """What is looked for in pictures. vectors: of words, or (by_picture) of one or more frames, all
+    by one model; the nearest to any of them counts. apart: a scene that is not to be found."""
 
-    vector: of the query, in the space of the pictures.
-    """
-    known = vectors.find_model(connection, vector.model)
-    if known is None or 2 * known[1] != len(vector.float16):
+    vectors: Sequence[Vector]
+    by_picture: bool = False
+    apart: int | None = None
+
+
+def looked(
+    connection: apsw.Connection, query: Query, viewer: Viewer, sought: Sought, codes: Codes
+) -> Looked | None:
+    """Ask the vectors of frames. None if no frame was looked at by the model yet."""
+    identity = sought.vectors[0].model
+    known = vectors.find_model(connection, identity)
+    if known is None or 2 * known[1] != len(sought.vectors[0].float16):
         return None
     within = mask(connection, bounds(connection, query, viewer))
-    found = vectors.nearest_parts(
-        connection, known[0], vector.float16, NEAREST, mask=within, codes=codes
-    )
-    files = visibility.files_of_scenes(connection, [each.scene_id for each in found])
-    parts = {each.scene_id: each.part for each in found if each.scene_id in files}
+    if sought.apart is not None:
+        within = replace(within, refused=within.refused | {sought.apart})
+    best: dict[int, Nearest] = {}
+    for vector in sought.vectors:
+        for each in vectors.nearest_parts(
+            connection, known[0], vector.float16, NEAREST, mask=within, codes=codes
+        ):
+            if each.scene_id not in best or each.cosine > best[each.scene_id].cosine:
+                best[each.scene_id] = each
+    files = visibility.files_of_scenes(connection, best)
+    parts = {scene_id: best[scene_id].part for scene_id in files}
     return Looked(
-        model=vector.model,
-        cosines={each.scene_id: each.cosine for each in found if each.scene_id in files},
+        model=identity,
+        cosines={scene_id: best[scene_id].cosine for scene_id in files},
         frames=pictures.frame_times(connection, known[0], parts),
         files=files,
+        by_picture=sought.by_picture,
     )
+
+
+def looks_of_scene(connection: apsw.Connection, scene_id: int, viewer: Viewer) -> list[Vector]:
+    """Return the vectors of a scene's frames that are compared with those of other pictures; none
+    if it was not looked at, is not there, or the viewer may not see it."""
+    file_id = visibility.files_of_scenes(connection, [scene_id]).get(scene_id)
+    shown, _ = visibility.files(connection, viewer)
+    if file_id not in shown:
+        return []
+    return [Vector(*each) for each in pictures.looks_of_scene(connection, scene_id)]

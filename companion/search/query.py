@@ -97,10 +97,11 @@ class Query:
         return whole if any(character.isalnum() for character in whole) else ""
 
 
-def parse(text: str) -> Query:
+def parse(text: str, *, alone: bool = True) -> Query:
     """Return the tree of a query; no terms if there is nothing to look for.
 
-    Raises QueryError if it is too long or only says what to leave out.
+    alone: no picture goes with it. Raises QueryError if it is too long or only says what to leave
+    out, and is alone.
     """
     if len(text) > MAX_CHARACTERS:
         raise QueryError(
@@ -113,7 +114,7 @@ def parse(text: str) -> Query:
             f"the search text has more than {MAX_TERMS} words: leave some out",
             terms[MAX_TERMS].start,
         )
-    if terms and all(isinstance(term, Without) for term in terms):
+    if alone and terms and all(isinstance(term, Without) for term in terms):
         raise QueryError("a minus leaves things out: say what to look for as well", terms[0].start)
     return Query(text=text, terms=terms)
 

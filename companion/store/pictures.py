@@ -149,6 +149,23 @@ def vectors_of_file(
     return found
 
 
+def looks_of_scene(connection: apsw.Connection, scene_id: int) -> list[tuple[str, bytes]]:
+    """Return (model identity, float16 bytes) of a scene's frames, to be compared with pictures.
+
+    They are all of one model, the one that looked last: of the space "looks", or of the one that
+    it shares with words if it has no other.
+    """
+    rows = connection.execute(
+        "select models.id, models.role, models.identity, v from vectors"
+        " join models on models.id = vectors.model_id"
+        " where scene_id = ? and models.role like 'picture %' order by models.id, part",
+        (scene_id,),
+    ).fetchall()
+    looks = [row for row in rows if row[1] == role_of("looks")] or rows
+    last = max((row[0] for row in looks), default=None)
+    return [(row[2], vectors.float16_from_float32(row[3])) for row in looks if row[0] == last]
+
+
 def frame_times(
     connection: apsw.Connection, model_id: int, parts: Mapping[int, int]
 ) -> dict[int, int]:
