@@ -8,7 +8,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 TEST_MODELS := build/models
-MODELS := use-m3 whisper-base whisper-tiny.en
+MODELS := use-m3 whisper-base whisper-tiny.en pp-ocr
 CANDIDATES := $(PYTHON) python3.13 python3.12 python3.11 python3.14 python3 python
 
 .PHONY: run test lint bench quality clean venv venv-test chromium test-models

@@ -60,8 +60,14 @@ class Children:
         )
 
     def roles(self) -> dict[str, str]:
-        """Return the model of each role: the profile's, unless the configuration names another."""
-        return {**models.PROFILES[self._config.models.profile], **self._config.models.roles}
+        """Return the model of each role: the profile's, unless the configuration names another.
+
+        Without search by meaning no model of texts is lent to the pictures either.
+        """
+        chosen = {**models.PROFILES[self._config.models.profile], **self._config.models.roles}
+        if not self._config.features.semantic_search:
+            del chosen["meaning"]
+        return chosen
 
     def new_id(self) -> int:
         return next(self._ids)
@@ -95,7 +101,9 @@ class Children:
 
         Raises ModelMissing if its files are not there, ScanFailed if it cannot be run.
         """
-        name = self.roles()[role]
+        name = self.roles().get(role, "")
+        if not name:
+            raise ModelMissing(f"there is no model for {role}: features.semantic_search is off")
         if not await asyncio.to_thread(models.present, self._config.models_folder, name):
             raise ModelMissing(f"the model {name} is missing: run `heimdex models get`")
         request = Encode(id=self.new_id(), role=role, texts=tuple(texts), options=self.options())

@@ -24,6 +24,7 @@ from companion.findings import (
 from companion.model import File, LineRow, SceneRow, Source, StageResult
 from companion.store import findings, pictures, vectors, words
 from companion.store.pictures import OnscreenRow
+from scanners.base import STAGES
 from scanners.scenes import scenes_from_lines
 
 Kind = TypeVar("Kind", Tags, PictureVector, OnscreenText, Track)
@@ -60,13 +61,19 @@ def keep_picture(
 ) -> None:
     """Keep what a finished picture pass found, for the stages that came through.
 
-    spaces: space of picture vectors -> identity of the model whose vectors they are.
+    Without `scenes` among them, the scenes that are there stay; new ones take with them what no
+    stage of this pass has found anew. spaces: space of picture vectors -> identity of the model
+    whose vectors they are.
     """
     done = {result.stage: result for result in results}
-    shots = [each for each in found if isinstance(each, Shot)]
-    scenes = [each for each in found if isinstance(each, Scene)]
-    findings.keep_shots(connection, file_id, shots)
-    findings.keep_scenes(connection, file_id, scenes, provisional=False)
+    if "scenes" in done:
+        shots = [each for each in found if isinstance(each, Shot)]
+        scenes = [each for each in found if isinstance(each, Scene)]
+        findings.keep_shots(connection, file_id, shots)
+        findings.keep_scenes(connection, file_id, scenes, provisional=False)
+        for stage, info in STAGES.items():
+            if info.runs_in == "picture" and stage not in done:
+                findings.forget_done(connection, file_id, stage)
     if "picture" in done:
         pictures.keep_tags(connection, file_id, _only(Tags, found))
         pictures.keep_vectors(connection, file_id, _only(PictureVector, found), spaces)

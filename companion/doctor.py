@@ -17,13 +17,13 @@ from pathlib import Path
 
 import apsw
 
-from companion import __version__, disk, lock
+from companion import __version__, disk, lock, stages
 from companion.child import COMMAND
 from companion.config import Config
 from companion.errors import CompanionError, ConfigError, ModelMissing
 from companion.store import db, settings
 from scanners import models
-from scanners.base import Hello, decode_reply
+from scanners.base import STAGES, Hello, decode_reply
 
 LITTLE_FREE = 2_000_000_000  # bytes; models, clips and a backup need about so much
 FEW_WATCHES = 65_536  # one a folder; smaller limits are used up by middling libraries
@@ -134,7 +134,11 @@ def _models(config: Config) -> Iterator[Finding]:
         for mistake in error.mistakes:
             yield _fail("Models", mistake, "correct [models] in heimdex.toml")
         return
+    wanted = stages.enabled(config)
+    unused = {info.role for name, info in STAGES.items() if name not in wanted}
     for role, name in chosen.items():
+        if role in unused:
+            continue
         label = f"Model for {role}"
         try:
             models.ensure(config.models_folder, name)
@@ -146,6 +150,12 @@ def _models(config: Config) -> Iterator[Finding]:
             )
         else:
             yield _ok(label, f"{models.identity(name)}, every byte as expected")
+
+
+def _features(config: Config) -> Iterator[Finding]:
+    for off in stages.switched_off(config):
+        stage, _, key = off.partition(": ")
+        yield _ok(f"Stage {stage}", f"{key}; turned on later, only this is still to be done")
 
 
 # --- where it lives ------------------------------------------------------------------------------
@@ -283,6 +293,7 @@ CHECKS: tuple[Check, ...] = (
     _versions,
     _database_engine,
     _models,
+    _features,
     _data_folder,
     _database,
     _libraries,

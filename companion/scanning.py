@@ -152,8 +152,15 @@ class PassOver:
                     self._shots.append(finding)
                 case _:
                     self._seen.append(finding)
-        if reply.stage == "scenes" and reply.until_ms > self._until_ms:
+        if reply.stage == self._last and reply.until_ms > self._until_ms:
             await self._keep_chunk(reply.until_ms)
+
+    @property
+    def _last(self) -> str:
+        """The stage whose findings of a piece of film come last (scanners.fanout)."""
+        if self.runs != "picture":
+            return ""
+        return "scenes" if "scenes" in self.wanted else self.wanted[-1]
 
     async def _keep_chunk(self, until_ms: int) -> None:
         """Commit the closed scenes of a running pass, and all that was found in them."""
@@ -189,7 +196,8 @@ class PassOver:
 
     async def _finish_picture(self) -> None:
         """Put the whole pass in place at once, if there are scenes to put things into."""
-        if not {"shots", "scenes"} <= {result.stage for result in self._done}:
+        done = {result.stage for result in self._done}
+        if not done or not set(stages.FEEDERS) & set(self.wanted) <= done:
             return
         shots = [finding for finding in self._kept if isinstance(finding, Shot)]
         seen = [finding for finding in self._kept if not isinstance(finding, Shot)]

@@ -13,6 +13,7 @@ from companion.model import Known, StageResult, StageState
 from scanners import models
 from scanners.base import STAGES
 
+FEEDERS = ("shots", "scenes")  # what the other stages of the picture pass are told of
 MAX_ATTEMPTS = 2  # a poison file is tried twice, then set aside with its reason
 PROBE = "probe"  # reading what the container says: not a stage of the table, but it can fail
 REPLACED = "subtitles"  # inputs of a speech stage that was not needed
@@ -24,6 +25,16 @@ def enabled(config: Config) -> tuple[str, ...]:
         name
         for name, info in STAGES.items()
         if info.feature is None or getattr(config.features, info.feature)
+    )
+
+
+def switched_off(config: Config) -> tuple[str, ...]:
+    """Return the stages that the configuration does not want, each with the key that says so."""
+    wanted = enabled(config)
+    return tuple(
+        f"{name}: off by features.{info.feature}"
+        for name, info in STAGES.items()
+        if name not in wanted
     )
 
 
@@ -48,8 +59,14 @@ def needed_models(stage: str, roles: Mapping[str, str]) -> tuple[str, ...]:
     role = STAGES[stage].role
     if role is None:
         return ()
-    borrows = role == "picture" and models.model(roles[role]).engine == models.BORROWS_WORDS
-    return (roles[role], roles["meaning"]) if borrows else (roles[role],)
+    others: tuple[str, ...] = ()
+    if role == "picture" and models.model(roles[role]).engine == models.BORROWS_WORDS:
+        others = (roles["meaning"],) if "meaning" in roles else ()
+    elif role == "face_embedding":
+        others = (roles["face_detection"],)
+    elif role == "onscreen":
+        others = (models.FINDS_TEXT,)
+    return tuple(dict.fromkeys((roles[role], *others)))
 
 
 def inputs_of(stage: str, known: Known, config: Config, roles: Mapping[str, str]) -> str:
@@ -68,6 +85,8 @@ def inputs_of(stage: str, known: Known, config: Config, roles: Mapping[str, str]
         return _hash(scan.speech_language, scan.beam)
     if stage == "picture":
         return _hash(spaces(roles)["words"])  # the text model that its words belong to
+    if stage == "faces":
+        return _hash(models.identity(roles["face_detection"]))
     if stage == "meaning":
         return _hash(
             *(
@@ -113,7 +132,7 @@ def missing(known: Known, config: Config, roles: Mapping[str, str]) -> dict[Pass
         if _ready(stage, known, config, roles):
             runs = STAGES[stage].runs_in
             wanted[runs] = (*wanted.get(runs, ()), stage)
-    if "picture" in wanted:  # one decode pass feeds them all, and they build on each other
+    if set(FEEDERS) & set(wanted.get("picture", ())):  # the others build on what they find
         wanted["picture"] = tuple(
             stage
             for stage in enabled(config)
@@ -130,7 +149,7 @@ def _ready(stage: str, known: Known, config: Config, roles: Mapping[str, str]) -
         )
     if STAGES[stage].runs_in == "picture":
         # Runs in the same pass as what it needs, and is nothing without it.
-        feeders = [each for each in ("shots", "scenes") if each != stage]
+        feeders = [each for each in FEEDERS if each != stage]
         return not any(set_aside(each, known, config, roles) for each in feeders)
     if stage == "meaning":
         return known.has_scenes
@@ -140,11 +159,11 @@ def _ready(stage: str, known: Known, config: Config, roles: Mapping[str, str]) -
 def _same(
     stage: str, row: StageResult, known: Known, config: Config, roles: Mapping[str, str]
 ) -> bool:
-    return (row.version, row.model, row.inputs) == (
-        STAGES[stage].version,
-        model_of(stage, roles),
-        inputs_of(stage, known, config, roles),
-    )
+    if (row.version, row.model) != (STAGES[stage].version, model_of(stage, roles)):
+        return False
+    if stage == "picture" and not spaces(roles)["words"]:
+        return True  # whatever words its pictures have, none are asked for
+    return row.inputs == inputs_of(stage, known, config, roles)
 
 
 def _hash(*parts: object) -> str:

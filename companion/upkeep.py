@@ -14,8 +14,10 @@ from companion.arguments import AsJson, ConfigFile, DataDir, err, group, out, pr
 from companion.config import Config
 from companion.doctor import Health, examine
 from companion.settings import load
+from companion.stages import needed_models
 from companion.store.accounts import OWNER_NAME, new_password
 from scanners import fetch, models as table
+from scanners.base import STAGES
 
 app = group("Look after an installation.")
 models = group("The model files that scanning and searching use.")
@@ -70,7 +72,10 @@ def verify_models(
 
 
 def _names(config: Config, names: list[str] | None) -> list[str]:
-    return names or sorted(table.roles(config.models.profile, config.models.roles).values())
+    if names:
+        return names
+    chosen = table.roles(config.models.profile, config.models.roles)
+    return sorted({name for stage in STAGES for name in needed_models(stage, chosen)})
 
 
 # --- sidecars ----------------------------------------------------------------------------------

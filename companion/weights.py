@@ -39,6 +39,8 @@ class Weights:
         """Return the models that scanning needs and that are not there, smallest first. Blocks
         shortly."""
         chosen = models.roles(self._config.models.profile, self._config.models.roles)
+        if not self._config.features.semantic_search:
+            del chosen["meaning"]
         needed = {
             name
             for stage in stages.enabled(self._config)

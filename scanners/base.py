@@ -50,7 +50,7 @@ class StageInfo(msgspec.Struct, frozen=True):
 STAGES: dict[str, StageInfo] = {
     "subtitles": StageInfo("scanners.subtitles:Subtitles", 1, "words"),
     "speech": StageInfo("scanners.speech:Speech", 1, "speech", needs=("subtitles",), role="speech"),
-    "shots": StageInfo("scanners.shots:Shots", 1, "picture"),
+    "shots": StageInfo("scanners.dissolves:make_shots", 2, "picture", role="shots"),
     "scenes": StageInfo("scanners.scenes:Scenes", 1, "picture", needs=("shots",)),
     "picture": StageInfo(
         "scanners.picture:Picture",
@@ -59,6 +59,22 @@ STAGES: dict[str, StageInfo] = {
         needs=("scenes",),
         role="picture",
         encoder="scanners.picture:PictureWords",
+        feature="vision",
+    ),
+    "faces": StageInfo(
+        "scanners.faces:Faces",
+        1,
+        "picture",
+        needs=("scenes",),
+        role="face_embedding",
+        feature="face_detection",
+    ),
+    "onscreen": StageInfo(
+        "scanners.onscreen:Onscreen",
+        1,
+        "picture",
+        needs=("scenes",),
+        role="onscreen",
         feature="vision",
     ),
     "meaning": StageInfo(

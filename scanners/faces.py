@@ -24,8 +24,8 @@ from scanners.runtime import Session, session
 from scanners.tracks import Face, Piece, link
 from scanners.yunet import Detected, YuNet
 
-DETECTOR = "yunet"
-EMBEDDING = "face_embedding"  # the role in the model table
+DETECTION = "face_detection"  # the roles in the model table
+EMBEDDING = "face_embedding"
 MAX_FACES = 12  # of a sample, the largest: a crowd has no names
 LEAST_HEIGHT = 20  # px; what is smaller is a dot, and no use to anybody
 MIN_HEIGHT = 28  # px of a sample of 960; below it SFace knows people again worse, see README
@@ -132,7 +132,7 @@ def load(options: Options) -> tuple[YuNet, OnnxEmbedder]:
     Raises ModelMissing if a file is not there or has other bytes.
     """
     chosen = options.roles.get(EMBEDDING, "sface")
-    detector = YuNet(_session(options, DETECTOR))
+    detector = YuNet(_session(options, options.roles.get(DETECTION, "yunet")))
     kind = models.model(chosen).engine
     return detector, OnnxEmbedder(_session(options, chosen), kind)
 

@@ -83,7 +83,7 @@ class PicturePass:
         self._scan = scan
         self._media = media
         self._tracks = {name: Track(name, stage) for name, stage in stages.items()}
-        # the scenes last: their message says that a pass may be resumed there
+        # the scenes last: the last message of a piece of film says that a pass may be resumed there
         names = sorted(scan.stages, key=lambda name: name == "scenes")
         self._wanted = [self._tracks[name] for name in names]
         self._table = table

@@ -19,6 +19,7 @@ from companion.errors import ConfigError, ModelMissing
 
 ASSETS = Path(__file__).parent / "assets"
 CHUNK = 1 << 20  # bytes read at a time
+FINDS_TEXT = "pp-ocr"  # its finder serves every recogniser of on-screen text
 BORROWS_WORDS = "classes"  # the engine of pictures that has no text side of its own
 
 Progress = Callable[[str, int, int], None]
@@ -103,17 +104,23 @@ MODELS: dict[str, Model] = read_table(
     Path(__file__).with_name("models.toml").read_text(encoding="utf-8")
 )
 
+_EMBEDDED = {
+    "shots": "adaptive-cuts",
+    "speech": "whisper-base",
+    "meaning": "use-m3",
+    "picture": "efficientnet-lite0",
+    "face_detection": "yunet",
+    "face_embedding": "sface",
+    "onscreen": "pp-ocr",
+}
 PROFILES: dict[str, dict[str, str]] = {
-    "embedded": {
-        "speech": "whisper-base",
-        "meaning": "use-m3",
-        "picture": "efficientnet-lite0",
-    },
+    "embedded": _EMBEDDED,
     "standard": {
+        **_EMBEDDED,
+        "shots": "transnetv2",
         "speech": "whisper-large-v3-turbo",
         "meaning": "bge-m3",
         "picture": "siglip2-base",
-        "shots": "transnetv2",
     },
 }
 

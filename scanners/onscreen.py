@@ -22,7 +22,6 @@ from scanners.runtime import Session, session
 from scanners.textgate import Band, Gate, Patch
 
 ROLE = "onscreen"  # in the model table
-SHIPPED = "pp-ocr"  # its finder serves every recogniser
 FINDER_FILE = "PP-OCRv6_det_small.onnx"
 SURE = 0.6  # score from which a reading counts ...
 SHORT = 3  # letters; shorter readings are often texture ...
@@ -36,7 +35,7 @@ class Onscreen:
     sample_side: ClassVar[int] = 960
 
     def __init__(self, scan: Scan, media: MediaInfo) -> None:
-        chosen = scan.options.roles.get(ROLE, SHIPPED)
+        chosen = scan.options.roles.get(ROLE, models.FINDS_TEXT)
         self.model = models.identity(chosen)
         self._finder, self._reader = load(scan.options, chosen)
         self._gate = Gate()
@@ -104,7 +103,7 @@ def load(options: Options, chosen: str) -> tuple[Finder, Reader]:
 
     Raises ModelMissing if a file is not there or has other bytes.
     """
-    folder = models.ensure(Path(os.fsdecode(options.models)), SHIPPED)
+    folder = models.ensure(Path(os.fsdecode(options.models)), models.FINDS_TEXT)
     finder = Finder(_open(folder / FINDER_FILE, options))
     row = models.model(chosen)
     own = models.ensure(Path(os.fsdecode(options.models)), chosen)

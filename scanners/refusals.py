@@ -5,6 +5,7 @@ import os
 import traceback
 from typing import Any
 
+from companion.errors import ModelMissing
 from scanners.base import StageError, StageFailed
 
 _TEMPORARY = {errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.ENOMEM, errno.EMFILE, errno.ENFILE}
@@ -23,9 +24,11 @@ def read_error(error: Exception) -> StageError:
 
 
 def unexpected(error: BaseException) -> StageError:
-    """Return what to tell people of an exception that nobody foresaw; its trace goes to stderr."""
+    """Return what to tell people of any exception; one that nobody foresaw leaves its trace."""
     if isinstance(error, StageError):
         return error
+    if isinstance(error, ModelMissing):
+        return StageError(str(error), permanent=False)  # it can be brought
     traceback.print_exception(error)
     if isinstance(error, MemoryError):
         return StageError("there was not enough memory", permanent=False)

@@ -14,9 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scenedetect.detectors import AdaptiveDetector
 
+from scanners import models
 from scanners.base import Finding, MediaInfo, Scan, Scene, Shot
 from scanners.scenes import CUT_LAG
 
+CUTS = "adaptive-cuts"  # this method's row in the model table; it has no files
 MIN_SHOT_MS = 500  # nothing shorter is a shot: flashes, strobes, single-frame inserts
 SIGNATURE_EVERY_MS = 250  # how often a shot's colours are looked at
 SIGNATURE_GRID = (4, 3)  # cells across and down; each gives three numbers
@@ -59,6 +61,7 @@ class Shots:
 
     def __init__(self, scan: Scan, media: MediaInfo) -> None:
         self.signature: tuple[float, ...] = ()
+        self.model = models.identity(CUTS)
         self._begin = scan.resume_ms
         self._detector = Detector(min_scene_len=0, window_width=CUT_LAG)
         self._start = self._begin

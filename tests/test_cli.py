@@ -43,6 +43,7 @@ def environment(data_dir: Path) -> dict[str, str]:
         "HEIMDEX_DATA_DIR": str(data_dir),
         "HEIMDEX_FEATURES__SEMANTIC_SEARCH": "false",
         "HEIMDEX_FEATURES__VISION": "false",
+        "HEIMDEX_FEATURES__FACE_DETECTION": "false",
         "HEIMDEX_MODELS__GET": "false",
         "HEIMDEX_WEB__PORT": "0",
         "PYTHONPATH": str(ROOT),

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from companion import disk, doctor, lock
-from companion.config import Config, Folder, Models, Sidecars, Web
+from companion.config import Config, Features, Folder, Models, Sidecars, Web
 from companion.doctor import Finding, Health, examine
 from companion.lock import Daemon
 from companion.store import db, settings
@@ -83,6 +83,15 @@ def test_missing_models_are_a_warning_with_the_command(sound: Config) -> None:
     one = found(sound, "Model for speech")
     assert one.health is Health.WARN
     assert "heimdex models get" in one.advice
+
+
+def test_what_is_switched_off_is_said_and_its_model_is_not_missed(sound: Config) -> None:
+    quiet = Features(face_detection=False, semantic_search=False)
+    said = {one.what: one for one in examine(replace(sound, features=quiet), command=DIES)}
+    assert said["Stage faces"].found.startswith("off by features.face_detection")
+    assert said["Stage meaning"].health is Health.OK
+    assert {"Model for face_embedding", "Model for meaning"}.isdisjoint(said)
+    assert "Model for onscreen" in said
 
 
 def test_a_profile_that_does_not_exist_is_a_failure(sound: Config) -> None:

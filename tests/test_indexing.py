@@ -25,13 +25,14 @@ from tests import shelf
 from tests.films import Words, make_film
 
 SCRIPTED = (sys.executable, "-m", "tests.fakes.scripted_child")
+NO_MODELS = Features(vision=False, face_detection=False)  # the picture pass needs none then
 LINES = ((500, 1500, "We sail at dawn."), (2_200, 3_500, "Nobody told me about the dog."))
 
 
 @pytest.fixture
 def config(tmp_path: Path) -> Config:
     """What needs no model files: they are not there."""
-    return Config(data_dir=tmp_path / "data", features=Features(vision=False))
+    return Config(data_dir=tmp_path / "data", features=NO_MODELS)
 
 
 @pytest.fixture

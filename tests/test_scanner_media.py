@@ -13,6 +13,7 @@ import pytest
 from av.stream import Disposition
 from hypothesis import given, strategies as st
 
+from companion.errors import ModelMissing
 from companion.timecode import ms_from_pts
 from scanners.base import AudioStream, MediaInfo, StageError
 from scanners.decode import Reader
@@ -397,6 +398,12 @@ def test_a_failing_disk_is_not_the_films_fault() -> None:
 def test_a_stage_error_is_passed_on_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
     error = StageError("no words", permanent=False)
     assert unexpected(error) is error
+    assert capsys.readouterr().err == ""
+
+
+def test_a_model_that_is_missing_can_be_brought(capsys: pytest.CaptureFixture[str]) -> None:
+    found = unexpected(ModelMissing("model tiny: a.onnx is missing"))
+    assert (found.reason, found.permanent) == ("model tiny: a.onnx is missing", False)
     assert capsys.readouterr().err == ""
 
 

@@ -139,6 +139,48 @@ def test_one_outdated_picture_stage_runs_the_whole_pass(config: Config) -> None:
     assert set(wanted["picture"]) >= {"shots", "scenes"}
 
 
+def test_a_picture_feature_that_is_turned_on_later_is_all_that_is_missing(tmp_path: Path) -> None:
+    off = Config(data_dir=tmp_path, features=Features(face_detection=False))
+    before = complete(off)
+    assert stages.missing(before, off, ROLES) == {}
+    assert stages.missing(before, Config(data_dir=tmp_path), ROLES) == {"picture": ("faces",)}
+
+
+def test_other_cuts_make_everything_outdated_that_is_seen(config: Config) -> None:
+    other = {**ROLES, "shots": "transnetv2"}
+    wanted = stages.missing(complete(config), config, other)
+    assert wanted == {"picture": ("shots", "scenes", "picture", "faces", "onscreen")}
+
+
+def test_what_is_switched_off_is_said_with_its_key(tmp_path: Path) -> None:
+    assert stages.switched_off(Config(data_dir=tmp_path)) == ()
+    off = Config(data_dir=tmp_path, features=Features(face_detection=False, semantic_search=False))
+    assert stages.switched_off(off) == (
+        "faces: off by features.face_detection",
+        "meaning: off by features.semantic_search",
+    )
+
+
+def test_pictures_keep_their_words_while_nobody_searches_by_meaning(config: Config) -> None:
+    """Turning the search by meaning off is no reason to look at every film again."""
+    without = {role: name for role, name in ROLES.items() if role != "meaning"}
+    quiet = replace(config, features=Features(semantic_search=False))
+    assert stages.missing(complete(config), quiet, without) == {}
+    row = replace(complete(config).results["picture"], inputs=stages._hash(""))
+    silent = replace(complete(config), results={**complete(config).results, "picture": row})
+    assert stages.missing(silent, quiet, without) == {}
+    assert stages.missing(silent, config, ROLES) == {"picture": ("picture",)}
+
+
+def test_a_stage_needs_every_model_that_it_opens() -> None:
+    assert stages.needed_models("faces", ROLES) == ("sface", "yunet")
+    assert stages.needed_models("onscreen", ROLES) == ("pp-ocr",)
+    own = {**ROLES, "onscreen": "pp-ocr-own:/mine"}
+    assert stages.needed_models("onscreen", own) == ("pp-ocr-own:/mine", "pp-ocr")
+    assert stages.needed_models("picture", ROLES) == ("efficientnet-lite0", "use-m3")
+    assert stages.needed_models("scenes", ROLES) == ()
+
+
 @pytest.mark.parametrize(("attempts", "permanent"), [(1, True), (2, False), (5, False)])
 def test_a_stage_that_failed_for_good_is_set_aside(
     config: Config, attempts: int, permanent: bool

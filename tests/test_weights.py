@@ -13,6 +13,7 @@ from companion.weights import Weights
 from scanners import models
 from scanners.models import Progress
 
+QUIET = Features(semantic_search=False, vision=False, face_detection=False)
 FIRST = min(models.PROFILES["embedded"].values(), key=lambda name: models.model(name).size)
 
 
@@ -61,9 +62,28 @@ async def test_what_is_there_is_not_asked_for(config: Config, shop: Shop) -> Non
 
 
 async def test_a_model_of_a_feature_that_is_off_is_not_brought(config: Config, shop: Shop) -> None:
-    quiet = replace(config, features=Features(semantic_search=False, vision=False))
+    quiet = replace(config, features=QUIET)
     await Weights(quiet, lambda: None).bring_all()
-    assert shop.asked == [models.PROFILES["embedded"]["speech"]]
+    chosen = models.PROFILES["embedded"]
+    assert set(shop.asked) == {chosen["speech"], chosen["shots"]}
+
+
+async def test_the_finder_of_text_comes_also_with_an_owner_s_recogniser(
+    config: Config, shop: Shop, tmp_path: Path
+) -> None:
+    own = f"pp-ocr-own:{tmp_path}"
+    shop.given = {own}
+    await Weights(replace(config, models=Models(roles={"onscreen": own})), lambda: None).bring_all()
+    assert "pp-ocr" in shop.asked
+
+
+async def test_without_search_by_meaning_no_model_of_texts_is_brought_for_the_pictures(
+    config: Config, shop: Shop
+) -> None:
+    quiet = replace(config, features=Features(semantic_search=False))
+    await Weights(quiet, lambda: None).bring_all()
+    assert "efficientnet-lite0" in shop.asked
+    assert "use-m3" not in shop.asked
 
 
 async def test_the_smallest_comes_first_so_that_something_works_soon(

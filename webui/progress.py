@@ -28,6 +28,9 @@ STAGES = {
     "speech": "speech",
     "shots": "cuts",
     "scenes": "scenes",
+    "picture": "pictures",
+    "faces": "faces",
+    "onscreen": "text in the picture",
     "meaning": "meaning",
     "probe": "opening the file",
 }

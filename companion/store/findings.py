@@ -211,6 +211,14 @@ def forget_failures(connection: apsw.Connection, reason: str) -> None:
     connection.execute("delete from stage_results where state = 'failed' and reason = ?", (reason,))
 
 
+def forget_done(connection: apsw.Connection, file_id: int, stage: str) -> None:
+    """Let a stage be run again, because what it found is gone."""
+    connection.execute(
+        "delete from stage_results where file_id = ? and stage = ? and state = 'done'",
+        (file_id, stage),
+    )
+
+
 def results_of_file(connection: apsw.Connection, file_id: int) -> dict[str, StageResult]:
     rows = connection.execute(f"select {_RESULT} from stage_results where file_id = ?", (file_id,))
     return {row[1]: _result(row) for row in rows}
