@@ -26,7 +26,7 @@ from companion.model import (
     Stat,
     Viewer,
 )
-from companion.store import words
+from companion.store import facts, words
 
 PROBLEMS_SHOWN = 200
 
@@ -372,10 +372,14 @@ def save_item(
             listed.added_at_ms,
         ),
     )
+    facts.keep(c, item_id, listed)
     c.execute("delete from parts where item_id = ?", (item_id,))
     c.executemany(
-        "insert into parts (item_id, path_id, version, part) values (?, ?, ?, ?)",
-        [(item_id, path_ids[part.path], part.version, part.part) for part in listed.parts],
+        "insert into parts (item_id, path_id, version, part, external_id) values (?, ?, ?, ?, ?)",
+        [
+            (item_id, path_ids[part.path], part.version, part.part, part.external_id)
+            for part in listed.parts
+        ],
     )
     title = words.title_text(listed.show_title, listed.title, listed.year)
     words.index_item(c, item_id, title)

@@ -13,7 +13,7 @@ import msgspec
 
 from companion.model import ListedItem, ListedPart, SideFileRow, Stat
 from companion.paths import span
-from companion.store import library
+from companion.store import facts, library
 
 NOWHERE = Stat(device=0, inode=0, size=0, mtime_ns=0)  # of a path that cannot be looked at
 
@@ -60,7 +60,7 @@ def known_items(
     rows = list(
         c.execute(
             "select id, external_id, kind, title, show_title, season, episode, year, added_at_ms,"
-            " gone_at_ms is not null from items"
+            " facts, gone_at_ms is not null from items"
             " where library_id = ? and external_id in (select value from json_each(?))",
             (library_id, _json(external_ids)),
         )
@@ -68,10 +68,11 @@ def known_items(
     parts = _known_parts(c, [row[0] for row in rows])
     names = ("external_id", "kind", "title", "show_title", "season", "episode", "year")
     found = {}
-    for item_id, *values, gone in rows:
+    for item_id, *values, kept, gone in rows:
         own = parts.get(item_id, [])
         fields = dict(zip((*names, "added_at_ms"), values, strict=True))
-        listed = msgspec.convert({**fields, "parts": tuple(part for part, _ in own)}, ListedItem)
+        fields["parts"] = tuple(part for part, _ in own)
+        listed = msgspec.convert({**fields, **facts.read(kept)}, ListedItem)
         looks = {part.path: look for part, look in own if look is not None}
         found[listed.external_id] = KnownItem(
             id=item_id, listed=listed, gone=bool(gone), looks=looks
@@ -93,9 +94,21 @@ def _known_parts(
     ):
         beside.setdefault(path_id, []).append(library.side_file(tuple(row)))
     found: dict[int, list[tuple[ListedPart, Look | None]]] = {}
-    for item_id, version, part, path, gone, path_id, file_id, problem, *stat in c.execute(
-        "select parts.item_id, parts.version, parts.part, paths.path, paths.gone_at_ms is not null,"
-        " paths.id, paths.file_id, paths.problem, paths.device, paths.inode, paths.size,"
+    for (
+        item_id,
+        version,
+        part,
+        ours,
+        path,
+        gone,
+        path_id,
+        file_id,
+        problem,
+        *stat,
+    ) in c.execute(
+        "select parts.item_id, parts.version, parts.part, parts.external_id, paths.path,"
+        " paths.gone_at_ms is not null, paths.id, paths.file_id, paths.problem, paths.device,"
+        " paths.inode, paths.size,"
         " paths.mtime_ns from parts join paths on paths.id = parts.path_id"
         " where parts.item_id in (select value from json_each(?))"
         " order by parts.version, parts.part, paths.path",
@@ -107,7 +120,7 @@ def _known_parts(
             side_files=tuple(beside.get(path_id, ())),
             file_id=file_id,
         )
-        listed = ListedPart(path=path, version=version, part=part)
+        listed = ListedPart(path=path, version=version, part=part, external_id=ours)
         found.setdefault(item_id, []).append((listed, None if gone else look))
     return found
 
