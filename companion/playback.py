@@ -23,6 +23,7 @@ CLIP_MS = 60_000
 FIRST_CLIP_MS = 20_000  # cutting takes a third of the film's time on two cores: begin with little
 LEAD_MS = 5_000  # a clip begins this long before the moment, so that one can see what led to it
 CLIPS_BYTES = 2_000_000_000  # the cache of clips; the least recently played go first
+FRAMES_BYTES = 100_000_000  # the cache of single frames, some 20 kB each
 STILL_WIDTH = 480
 UNREAD_STEP_MS = 10_000  # between the stills of a film that has no scenes yet
 LATE_START_MS = 50  # browsers disagree about files whose container starts later than this
@@ -93,6 +94,7 @@ class Playback:
         self._store = store
         self._stills = config.cache / "stills"
         self._clips = config.cache / "clips"
+        self._frames = config.cache / "frames"
         self._children = children
         self._limit = limit
         self._locks: WeakValueDictionary[Path, asyncio.Lock] = WeakValueDictionary()
@@ -110,6 +112,24 @@ class Playback:
             await self._children.still(path, at_ms, part, width=STILL_WIDTH)
 
         return await self._once(file, to, make)
+
+    async def frame(self, file: File, ms: int) -> Path:
+        """Return the picture at ms itself, made now if nobody has asked before.
+
+        Raises MediaMissing if the film is away, ScanFailed if no frame can be read.
+        """
+        still = self._stills / file.public_id / f"{ms}.jpg"
+        if await asyncio.to_thread(still.is_file):
+            return still
+        to = self._frames / f"{file.public_id}-{ms}.jpg"
+
+        async def make(path: bytes, part: Path) -> None:
+            await self._children.still(path, ms, part, width=STILL_WIDTH)
+            await asyncio.to_thread(trim, self._frames, FRAMES_BYTES, part)
+
+        path = await self._once(file, to, make)
+        await asyncio.to_thread(os.utime, path)
+        return path
 
     async def preview(self, file: File, at_ms: int) -> Preview:
         """Return the file itself if browsers play it, else the clip around at_ms."""
@@ -159,14 +179,14 @@ class Playback:
 
 
 def trim(folder: Path, limit: int, coming: Path) -> list[Path]:
-    """Delete the clips played longest ago, so that with `coming` they are `limit` bytes at most.
+    """Delete the files used longest ago, so that with `coming` they are `limit` bytes at most.
 
-    Blocks. Returns what was deleted.
+    Only files of the same kind as `coming`. Blocks. Returns what was deleted.
     """
-    clips = [(entry.stat(), entry) for entry in folder.glob("[!.]*.mp4")]
-    total = sum(stat.st_size for stat, _ in clips) + coming.stat().st_size
+    kept = [(entry.stat(), entry) for entry in folder.glob(f"[!.]*{coming.suffix}")]
+    total = sum(stat.st_size for stat, _ in kept) + coming.stat().st_size
     gone: list[Path] = []
-    for stat, entry in sorted(clips, key=lambda clip: clip[0].st_mtime_ns):
+    for stat, entry in sorted(kept, key=lambda each: each[0].st_mtime_ns):
         if total <= limit:
             break
         entry.unlink(missing_ok=True)

@@ -71,6 +71,7 @@ class MomentPage:
     title_href: str
     href: str
     share: str
+    frame: str
     clock: str
     iso: str
     player: Player
@@ -126,6 +127,7 @@ def moment_page(connection: apsw.Connection, film: Film, at_ms: int, links: Link
         title_href=links.item(film.item.public_id),
         href=links.moment(own),
         share=links.go(own),
+        frame=links.frame(own),
         clock=clock(at_ms),
         iso=words.iso_duration(at_ms),
         player=player(file, at_ms, links),

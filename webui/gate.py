@@ -124,7 +124,7 @@ def _check_host(visit: Visit) -> None:
 
 def _sign_in_first(visit: Visit) -> web.StreamResponse:
     path = visit.request.path.removeprefix(visit.links.base)
-    if path.startswith(("/api/", "/media/", "/clip/", "/still/")):
+    if path.startswith(("/api/", "/media/", "/clip/", "/still/", "/frame/", "/boxes/")):
         return visit.problem(
             Problem(HTTPStatus.UNAUTHORIZED, "Sign in first", "sign in first: open the page")
         )

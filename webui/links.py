@@ -50,6 +50,13 @@ class Links:
     def still(self, moment: str) -> str:
         return f"{self.base}/still/{quote(moment, safe='')}.jpg"
 
+    def frame(self, moment: str) -> str:
+        """The picture at that very time; a still is the best one of the scene."""
+        return f"{self.base}/frame/{quote(moment, safe='')}.jpg"
+
+    def boxes(self, moment: str) -> str:
+        return f"{self.base}/boxes/{quote(moment, safe='')}.json"
+
     def clip(self, moment: str, *, first: bool = False) -> str:
         """first: a short one, with which playing begins."""
         short = "?first=1" if first else ""

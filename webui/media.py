@@ -36,6 +36,16 @@ async def still(visit: Visit) -> web.StreamResponse:
     return _file(path, "image/jpeg", KEEP_STILL)
 
 
+async def frame(visit: Visit) -> web.StreamResponse:
+    """The picture at that very time. Nothing, without an error, while it cannot be had."""
+    film, ms = await lookup.moment(visit, visit.name("moment"))
+    try:
+        path = await visit.parts.playback.frame(film.file, ms)
+    except CompanionError:
+        return web.Response(status=HTTPStatus.NO_CONTENT, headers={"Cache-Control": "no-store"})
+    return _file(path, "image/jpeg", KEEP_STILL)
+
+
 async def media(visit: Visit) -> web.StreamResponse:
     """The film itself, with Range, if browsers play it."""
     film = await lookup.film(visit, visit.name("file"))

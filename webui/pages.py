@@ -5,7 +5,8 @@ from http import HTTPStatus
 from aiohttp import web
 
 from companion.errors import QueryError
-from webui import contexts, film, lookup, progress, security, titles as shelf
+from webui import boxes as drawn, contexts, film, lookup, progress, security, titles as shelf
+from webui.links import moment_id
 from webui.problems import Problem, not_found
 from webui.visit import Visit
 
@@ -57,7 +58,25 @@ async def banner(visit: Visit) -> web.StreamResponse:
 async def moment(visit: Visit) -> web.StreamResponse:
     found, ms = await lookup.moment(visit, visit.name("moment"))
     page = await visit.parts.store.read(film.moment_page, found, ms, visit.links)
-    return visit.page("moment.html", part="_preview.html", page=page)
+    features = visit.parts.config.features
+    drawing = None
+    if visit.text("boxes") and drawn.offered(features):
+        there = await visit.parts.store.read(drawn.between, found.file, ms, ms + 1, features)
+        drawing = drawn.drawing(found.file, there, ms)
+    return visit.page(
+        "moment.html",
+        part="_preview.html",
+        page=page,
+        boxes=visit.links.boxes(moment_id(found.file, 0)) if drawn.offered(features) else "",
+        drawing=drawing,
+    )
+
+
+async def boxes(visit: Visit) -> web.StreamResponse:
+    """The faces and texts of the minute in which a moment lies, for the drawing over the player."""
+    found, ms = await lookup.moment(visit, visit.name("moment"))
+    features = visit.parts.config.features
+    return visit.json(await visit.parts.store.read(drawn.around, found.file, ms, features))
 
 
 async def go(visit: Visit) -> web.StreamResponse:

@@ -30,6 +30,8 @@ ROUTES: tuple[tuple[str, str, Answer, Access], ...] = (
     ("POST", "/login", pages.sign_in, Access.ANYONE),
     ("POST", "/logout", pages.sign_out, Access.ANYONE),
     ("GET", "/still/{moment}.jpg", media.still, Access.VIEWER),
+    ("GET", "/frame/{moment}.jpg", media.frame, Access.VIEWER),
+    ("GET", "/boxes/{moment}.json", pages.boxes, Access.VIEWER),
     ("GET", "/media/{file}", media.media, Access.VIEWER),
     ("GET", "/clip/{moment}.mp4", media.clip, Access.VIEWER),
     ("GET", "/static/{version}/{name}", media.asset, Access.ANYONE),

@@ -11,6 +11,7 @@ export function listen(/** @type {Function} */ show, /** @type {HTMLDialogElemen
     const writing = at.matches("input, textarea, select, [contenteditable]");
     if (event.key === "/" && !writing) focusSearch(event);
     else if (event.key === "?" && !writing) help(event, show);
+    else if (event.key === "b" && !writing) press("[data-boxes]");
     else if (event.key in ARROWS) move(event, at, writing);
     else if (event.key === "Enter" && !event.shiftKey && at.matches("[data-moment]")) {
       event.preventDefault();
@@ -25,6 +26,10 @@ function focusSearch(/** @type {KeyboardEvent} */ event) {
   event.preventDefault();
   field.focus();
   field.select();
+}
+
+function press(/** @type {string} */ what, /** @type {ParentNode} */ within = document) {
+  /** @type {HTMLElement | null} */ (within.querySelector(what))?.click();
 }
 
 function help(/** @type {KeyboardEvent} */ event, /** @type {Function} */ show) {

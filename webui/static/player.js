@@ -1,6 +1,8 @@
 // <film-player>: a <video> that knows film time. It plays the file itself, or minutes cut from it
 // that follow one another; the transcript and the strip around it go along.
 
+import { drawOver } from "./boxes.js";
+
 const AHEAD_S = 20; // the next minute is asked for when so much is left of this one
 const CLIP_LEAD_MS = 5000;
 const CLIP_MS = 60000;
@@ -26,6 +28,7 @@ class FilmPlayer extends HTMLElement {
     const stage = this.closest(".theatre");
     stage?.addEventListener("click", (event) => this.clicked(event));
     if (stage) document.addEventListener("keydown", (event) => this.pressed(event));
+    drawOver(this, stage?.querySelector("[data-boxes]"));
   }
 
   /** Film time now, in ms. */
