@@ -76,6 +76,8 @@ class OneAnswer:
         return self.answer
 
     async def look(self, data: bytes) -> Picture:
+        if isinstance(self.answer, Exception):
+            raise self.answer
         return Picture(Vector("looks@test", data))
 
     async def examples(self, viewer: Viewer) -> list[str]:

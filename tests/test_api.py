@@ -1,17 +1,22 @@
 """The API: the shapes that programs rely on, errors in words, a description that is true."""
 
+import asyncio
 import re
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
 import msgspec
 import pytest
+from aiohttp import FormData
 
 from companion.config import Config, Features, Web
-from companion.errors import ModelMissing, QueryInterrupted
-from companion.model import Answer, Failure, IndexingStatus, Running, Viewer
+from companion.errors import ModelMissing, PictureRefused, QueryInterrupted
+from companion.model import Answer, Failure, IndexingStatus, Leg, Reason, Running, Viewer
 from companion.search.encoding import Vector
 from companion.search.pictures import Picture
+from companion.search.search import Search
+from companion.store import findings
 from tests.answers import OneAnswer, Told, indexing, moment
 from tests.cinema import Open
 from tests.page import Client
@@ -57,7 +62,7 @@ async def test_a_result_has_exactly_the_promised_shape(open_house: Open) -> None
     assert result["item_id"] == house.lake.item
     assert result["moment"].startswith(f"{house.lake.file}-")
     (reason,) = result["reasons"]
-    assert set(reason) == {"leg", "score", "text", "marks", "at_s"}
+    assert set(reason) == {"leg", "score", "text", "marks", "at_s", "box"}
     assert reason["leg"] == "words"
     ((start, end),) = reason["marks"]
     assert reason["text"][start:end] == "shoes"
@@ -145,6 +150,170 @@ async def test_modes_and_weights_reach_the_search(open_house: Open) -> None:
     assert (semantic["text"], semantic["limit"]) == ("y", 7)
     weights = semantic["weights"]
     assert (weights.text, weights.picture, weights.person) == (0.25, 0.0, 0.3)
+
+
+# --- search by picture ---------------------------------------------------------------------------
+
+PICTURE = b"\x89PNG and so on"
+
+
+def form(image: bytes | str | None = PICTURE, **fields: str) -> FormData:
+    made = FormData(default_to_multipart=True)
+    for name, value in fields.items():
+        made.add_field(name, value)
+    if isinstance(image, bytes):
+        made.add_field("image", image, filename="cat.png", content_type="image/png")
+    elif image is not None:
+        made.add_field("image", image, content_type="text/plain")
+    return made
+
+
+async def post(client: Client, image: FormData, status: int = 200, **said: str) -> Any:
+    answer = await client.post("/api/1/search/image", data=image, headers=said)
+    assert answer.status == status, await answer.text()
+    return await answer.json()
+
+
+async def test_a_picture_reaches_the_search_with_all_that_goes_with_it(open_house: Open) -> None:
+    search = Listening()
+    _, client = await open_house(search=search)
+    fields = {"q": "a cat", "mode": "words", "limit": "7", "vision_weight": "1", "text_weight": "0"}
+    found = await post(client, form(**fields))
+    assert (found["query"], found["results"]) == ("a cat", [])
+    (asked,) = search.asked
+    assert asked["picture"] == Picture(Vector("looks@test", PICTURE))
+    assert (asked["text"], asked["mode"].value, asked["limit"]) == ("a cat", "words", 7)
+    assert (asked["weights"].picture, asked["weights"].text) == (1.0, 0.0)
+    await post(client, form())
+    assert search.asked[1]["text"] == ""
+
+
+@pytest.mark.parametrize(
+    ("sent", "named"),
+    [
+        (form(None, q="a cat"), "image"),
+        (form("only text"), "image"),
+        (form(mode="guess"), "mode"),
+        (form(limit="many"), "limit"),
+        (form(vision_weight="2"), "vision_weight"),
+        (form(q="x" * 501), "q"),
+    ],
+)
+async def test_a_bad_field_is_named(open_house: Open, sent: FormData, named: str) -> None:
+    _, client = await open_house(search=Listening())
+    assert (await post(client, sent, status=400))["error"].startswith(f"{named}: ")
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"no boundary", b"--b\r\n\r\n", b"--b\r\nContent-Disposition: form-data\r\n\r\n"]
+)
+async def test_a_broken_form_is_explained(open_house: Open, body: bytes) -> None:
+    _, client = await open_house(search=Listening())
+    for kind in ("multipart/form-data; boundary=b", "multipart/form-data"):
+        said = {"Content-Type": kind}
+        answer = await client.post("/api/1/search/image", data=body, headers=said)
+        assert answer.status == 400
+        assert (await answer.json())["error"].startswith(("body: ", "image: "))
+
+
+async def test_what_is_too_large_is_refused_before_it_is_read(open_house: Open) -> None:
+    search = Listening()
+    _, client = await open_house(search=search)
+    reader, writer = await asyncio.open_connection("127.0.0.1", client.port)
+    writer.write(
+        f"POST /api/1/search/image HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {50 * 2**20}\r\n"
+        "Content-Type: multipart/form-data; boundary=b\r\n\r\n".encode()
+    )
+    told = await reader.readuntil(b"}")  # nothing of the body was sent
+    assert told.startswith(b"HTTP/1.1 413 ")
+    assert b"larger than 20 MB" in told
+    writer.close()
+    await writer.wait_closed()
+    assert search.asked == []
+
+
+async def test_what_does_not_say_how_large_it_is_is_read_up_to_the_limit(open_house: Open) -> None:
+    search = Listening()
+    _, client = await open_house(search=search)
+
+    async def endless() -> AsyncIterator[bytes]:
+        start = b'--b\r\nContent-Disposition: form-data; name="image"; filename="x"\r\n\r\n'
+        yield start
+        for _ in range(21):
+            yield bytes(2**20)
+
+    said = {"Content-Type": "multipart/form-data; boundary=b"}
+    answer = await client.post("/api/1/search/image", data=endless(), headers=said)
+    assert answer.status == 413
+    assert search.asked == []
+
+
+async def test_a_picture_that_is_none_is_refused_in_words(open_house: Open) -> None:
+    refused = PictureRefused("this is no picture that can be opened")
+    _, client = await open_house(search=OneAnswer(refused))
+    said = await post(client, form(b"<svg/>"), status=400)
+    assert said["error"] == "this is no picture that can be opened"
+
+
+async def test_a_picture_comes_from_our_own_pages_or_from_no_page(open_house: Open) -> None:
+    _, client = await open_house(search=Listening())
+    await post(client, form(), status=403, Origin="https://evil.example")
+    await post(client, form(), status=403, **{"Sec-Fetch-Site": "cross-site"})
+    await post(client, form(), Origin=f"http://127.0.0.1:{client.port}")
+    answer = await client.post("/api/1/search/image", json={"image": "x"})
+    assert answer.status == 415
+
+
+async def test_nobody_searches_by_picture_before_signing_in(open_house: Open) -> None:
+    search = Listening()
+    _, client = await open_house(Web(port=0, host="0.0.0.0"), search=search)
+    await post(client, form(), status=401)
+    assert search.asked == []
+
+
+async def test_pictures_switched_off_say_so(open_house: Open, config: Config) -> None:
+    off = replace(config, features=Features(vision=False))
+    house, client = await open_house()
+    search = Search(house.store, off, None)
+    _, client = await open_house(search=search)
+    assert "features.vision" in (await post(client, form(), status=501))["error"]
+    moment = f"{house.lake.file}-0"
+    said = await get(client, f"/api/1/search?like={moment}", status=501)
+    assert "features.vision" in said["error"]
+
+
+async def test_scenes_like_one_are_asked_for_by_its_moment(open_house: Open) -> None:
+    search = Listening()
+    house, client = await open_house(search=search)
+    rows = await house.store.read(findings.scenes_of_file, house.lake.file_id)
+    await get(client, f"/api/1/search?like={house.lake.file}-{base36(4_200)}&q=shoes")
+    assert (search.asked[0]["like"], search.asked[0]["text"]) == (rows[1].id, "shoes")
+    for nothing in ("gone-0", "no moment", f"{house.lake.file}-"):
+        await get(client, f"/api/1/search?like={nothing}", status=404)
+    assert len(search.asked) == 1
+
+
+async def test_a_box_of_text_in_the_picture_is_told(open_house: Open) -> None:
+    found = moment()
+    written = Reason(
+        leg=Leg.ONSCREEN, score=0.9, text="EXIT", at_ms=1_500, box=(0.1, 0.2, 0.3, 0.4)
+    )
+    answer = Answer(query="exit", moments=(replace(found, reasons=(written,)),))
+    _, client = await open_house(search=OneAnswer(answer))
+    (result,) = (await get(client, "/api/1/search?q=exit"))["results"]
+    assert result["reasons"] == [
+        {
+            "leg": "onscreen",
+            "score": 0.9,
+            "text": "EXIT",
+            "marks": [],
+            "at_s": 1.5,
+            "box": [0.1, 0.2, 0.3, 0.4],
+        }
+    ]
+
+
+# --- what cannot be answered ---------------------------------------------------------------------
 
 
 async def test_what_is_switched_off_says_so(open_house: Open, config: Config) -> None:

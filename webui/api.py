@@ -1,5 +1,6 @@
 """The API under /api/1/: the same answers as the pages, as JSON, and the requests to scan."""
 
+from dataclasses import replace
 from http import HTTPStatus
 from typing import TypeVar
 
@@ -11,6 +12,7 @@ from companion import record
 from companion.errors import CompanionError, FeatureOff
 from companion.model import Viewer
 from companion.search.fusion import Weights
+from companion.search.pictures import Picture
 from companion.search.query import Mode
 from companion.store import library
 from webui import lookup, openapi, records
@@ -30,10 +32,38 @@ _look = msgspec.json.Decoder(records.Look)
 
 
 async def search(visit: Visit) -> web.StreamResponse:
+    """Search by words, or for scenes like the one of a moment, or both."""
+    like = visit.text("like")
+    scene = await lookup.scene(visit, like) if like else None
+    return await _search(visit, _mode(visit), None, like=scene)
+
+
+async def image(visit: Visit) -> web.StreamResponse:
+    """Search by a picture, alone or with words. The parameters are fields beside the file."""
+    form = await visit.form()
+    visit = replace(visit, given={key: each for key, each in form.items() if isinstance(each, str)})
+    mode = _mode(visit)
+    sent = form.get("image")
+    if not isinstance(sent, bytes):
+        raise bad_parameter("image", "send a picture as a file in this field")
+    picture = await visit.parts.search.look(sent)
+    return await _search(visit, mode, _weights(visit), picture=picture)
+
+
+def _mode(visit: Visit) -> Mode:
     mode = visit.text("mode")
     if mode not in MODES:
         raise bad_parameter("mode", "one of both, words, meaning")
-    return await _search(visit, MODES[mode], None)
+    return MODES[mode]
+
+
+def _weights(visit: Visit) -> Weights:
+    search = visit.parts.config.search
+    return Weights(
+        text=visit.number("text_weight", search.text_weight, low=0, high=1),
+        picture=visit.number("vision_weight", search.vision_weight, low=0, high=1),
+        person=visit.number("person_boost", search.person_boost, low=0, high=1),
+    )
 
 
 async def semantic(visit: Visit) -> web.StreamResponse:
@@ -43,21 +73,29 @@ async def semantic(visit: Visit) -> web.StreamResponse:
         raise FeatureOff(
             "semantic search is switched off: set features.semantic_search = true in heimdex.toml"
         )
-    weights = Weights(
-        text=visit.number("text_weight", config.search.text_weight, low=0, high=1),
-        picture=visit.number("vision_weight", config.search.vision_weight, low=0, high=1),
-        person=visit.number("person_boost", config.search.person_boost, low=0, high=1),
-    )
-    return await _search(visit, Mode.MEANING, weights)
+    return await _search(visit, Mode.MEANING, _weights(visit))
 
 
-async def _search(visit: Visit, mode: Mode, weights: Weights | None) -> web.StreamResponse:
+async def _search(
+    visit: Visit,
+    mode: Mode,
+    weights: Weights | None,
+    *,
+    picture: Picture | None = None,
+    like: int | None = None,
+) -> web.StreamResponse:
     query = visit.text("q")
-    if not query:
+    if not query and picture is None and like is None:
         raise bad_parameter("q", "say what to look for")
     limit = visit.whole("limit", visit.parts.config.search.limit, low=1, high=MOST_RESULTS)
     answer = await visit.parts.search.ask(
-        query, viewer=visit.viewer, mode=mode, limit=limit, weights=weights
+        query,
+        viewer=visit.viewer,
+        mode=mode,
+        limit=limit,
+        weights=weights,
+        picture=picture,
+        like=like,
     )
     return visit.json(records.results(answer, visit.viewer))
 

@@ -34,12 +34,13 @@ class Access(Enum):
 
 
 def admit(
-    handler: Handler, access: Access
+    handler: Handler, access: Access, *, upload: int = 0
 ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-    """Return the aiohttp handler of one of ours."""
+    """Return the aiohttp handler of one of ours. upload: bytes of a form with a file that it takes,
+    0 if it takes none."""
 
     async def answer(request: web.Request) -> web.StreamResponse:
-        visit = await _visit(request)
+        visit = await _visit(request.clone(client_max_size=upload) if upload else request)
         try:
             _check_host(visit)
             if access is not Access.ANYONE and visit.viewer_or_none is None:
@@ -47,7 +48,8 @@ def admit(
             if access is Access.OWNER and not visit.viewer.owner:
                 raise not_found()
             if request.method not in {"GET", "HEAD"}:
-                await _check_sender(visit)
+                _check_size(visit, upload)
+                await _check_sender(visit, upload=bool(upload))
             return await handler(visit)
         except (Problem, CompanionError) as error:
             return visit.problem(problem_of(error))
@@ -132,20 +134,28 @@ def _sign_in_first(visit: Visit) -> web.StreamResponse:
     return visit.go(visit.links.page("login", next=back if not visit.wants_part else ""))
 
 
-async def _check_sender(visit: Visit) -> None:
+def _check_size(visit: Visit, upload: int) -> None:
+    """Refuse what says that it is too large before any of it is read."""
+    if upload and (visit.request.content_length or 0) > upload:
+        text = f"what was sent is larger than {upload // 2**20} MB"
+        raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "Too large", text)
+
+
+async def _check_sender(visit: Visit, *, upload: bool) -> None:
     """Refuse what another site could have sent.
 
-    The API takes JSON only, which no foreign form can send without asking first; forms carry a
-    token that is bound to a cookie.
+    The API takes JSON only, which no foreign form can send without asking first, and a file only
+    for a search, which changes nothing; forms carry a token that is bound to a cookie.
     """
     said = visit.request.headers
     if visit.request.path.removeprefix(visit.links.base).startswith("/api/"):
-        if visit.request.content_type != "application/json":
-            raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "JSON only", "send application/json")
+        wanted = "multipart/form-data" if upload else "application/json"
+        if visit.request.content_type != wanted:
+            raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Another type", f"send {wanted}")
         if security.no_browser(said) or security.same_origin(said, visit.asker):
             return
     elif security.same_origin(said, visit.asker):
-        form = await visit.request.post()
+        form = await visit.form()
         token = form.get("token")
         if isinstance(token, str) and security.form_token_valid(token, visit.cookie):
             return

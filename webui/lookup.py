@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import apsw
 
 from companion.model import File, Item, Viewer
-from companion.store import library
+from companion.store import findings, library
 from webui.problems import not_found
 from webui.visit import Visit
 
@@ -36,6 +36,24 @@ async def moment(visit: Visit, public_id: str) -> tuple[Film, int]:
         raise not_found()
     found = await film(visit, said[1])
     return found, max(0, min(int(said[2], 36), found.file.duration_ms))
+
+
+async def scene(visit: Visit, public_id: str) -> int:
+    """Return the id of the scene that plays at a moment. Raises not_found."""
+    found = await visit.parts.store.read(scene_at, public_id, visit.viewer)
+    if found is None:
+        raise not_found()
+    return found
+
+
+def scene_at(connection: apsw.Connection, public_id: str, viewer: Viewer) -> int | None:
+    """Return the id of the scene that plays at a moment, None if there is none to be seen."""
+    said = MOMENT.fullmatch(public_id)
+    found = _film(connection, said[1], viewer) if said else None
+    if said is None or found is None:
+        return None
+    row = findings.scene_at(connection, found.file.id, int(said[2], 36))
+    return row.id if row else None
 
 
 async def item(visit: Visit, public_id: str) -> Item:

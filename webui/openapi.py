@@ -1,12 +1,14 @@
 """The description of the API for programs, made from the very structs that are sent."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
 
 import companion
 from webui import records
+
+FILE = "file"  # a kind of field
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,7 +21,8 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """One call. answer: the struct of its body, None for a free object."""
+    """One call. answer: the struct of its body, None for a free object. form: fields that are sent
+    as multipart/form-data."""
 
     method: str
     path: str
@@ -27,11 +30,14 @@ class Call:
     answer: type[msgspec.Struct] | None
     query: tuple[Parameter, ...] = ()
     body: type[msgspec.Struct] | None = None
+    form: tuple[Parameter, ...] = ()
     status: int = 200
     failures: tuple[int, ...] = (401,)
 
 
-_QUERY = Parameter(name="q", about="what to look for", required=True)
+_WORDS = Parameter(name="q", about="what to look for")
+_QUERY = replace(_WORDS, required=True)
+_MODE = Parameter(name="mode", about="both, words or meaning")
 _LIMIT = Parameter(name="limit", about="at most so many results", kind="integer")
 _WEIGHTS = tuple(
     Parameter(name=name, about="weight from 0 to 1", kind="number")
@@ -42,10 +48,31 @@ CALLS = (
     Call(
         method="get",
         path="/api/1/search",
-        about="Search by words and meaning",
+        about="Search by words, meaning and what is seen, or for scenes like one",
         answer=records.Results,
-        query=(_QUERY, Parameter(name="mode", about="both, words or meaning"), _LIMIT),
-        failures=(400, 401),
+        query=(
+            _WORDS,
+            Parameter(name="like", about="a moment: find scenes that look like the one it is in"),
+            _MODE,
+            _LIMIT,
+        ),
+        failures=(400, 401, 404, 501),
+    ),
+    Call(
+        method="post",
+        path="/api/1/search/image",
+        about="Search by a picture, alone or with words",
+        answer=records.Results,
+        form=(
+            Parameter(
+                name="image", about="JPEG, PNG, WebP, GIF, BMP or TIFF", kind=FILE, required=True
+            ),
+            _WORDS,
+            _MODE,
+            _LIMIT,
+            *_WEIGHTS,
+        ),
+        failures=(400, 401, 403, 413, 415, 501, 502, 503),
     ),
     Call(
         method="get",
@@ -151,6 +178,16 @@ def _operation(call: Call) -> dict[str, Any]:
             },
         },
     }
+    if call.form:
+        schema = {
+            "type": "object",
+            "properties": {
+                one.name: {"description": one.about, **_type(one.kind)} for one in call.form
+            },
+            "required": [one.name for one in call.form if one.required],
+        }
+        content = {"multipart/form-data": {"schema": schema}}
+        found["requestBody"] = {"required": True, "content": content}
     if call.body:
         found["requestBody"] = {"required": True, "content": _content(call.body)}
     return found
@@ -170,8 +207,12 @@ def _in_query(parameter: Parameter) -> dict[str, Any]:
         "in": "query",
         "description": parameter.about,
         "required": parameter.required,
-        "schema": {"type": parameter.kind},
+        "schema": _type(parameter.kind),
     }
+
+
+def _type(kind: str) -> dict[str, str]:
+    return {"type": "string", "format": "binary"} if kind == FILE else {"type": kind}
 
 
 def _content(struct: type[msgspec.Struct] | None) -> dict[str, Any]:

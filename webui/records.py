@@ -22,13 +22,15 @@ from webui import words
 
 
 class ReasonRecord(msgspec.Struct, frozen=True):
-    """Why a moment was found. marks: [start, end) characters of text that match."""
+    """Why a moment was found. marks: [start, end) characters of text that match. box: where in the
+    picture the text is, x, y, width and height as fractions."""
 
     leg: str
     score: float
     text: str
     marks: list[tuple[int, int]]
     at_s: float | None
+    box: tuple[float, float, float, float] | None = None
 
 
 class Result(msgspec.Struct, frozen=True):
@@ -237,6 +239,7 @@ def _reason(reason: Reason) -> ReasonRecord:
         text=reason.text,
         marks=[(mark.start, mark.end) for mark in reason.marks],
         at_s=None if reason.at_ms is None else seconds_from_ms(reason.at_ms),
+        box=reason.box,
     )
 
 

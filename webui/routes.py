@@ -6,6 +6,7 @@ from typing import Any
 
 from aiohttp import web
 
+from companion.search import pictures
 from webui import api, gate, media, pages, security
 from webui.gate import Access
 from webui.parts import Parts
@@ -39,6 +40,7 @@ ROUTES: tuple[tuple[str, str, Answer, Access], ...] = (
     ("GET", "/manifest.webmanifest", media.manifest, Access.ANYONE),
     ("GET", "/api/1/search", api.search, Access.VIEWER),
     ("GET", "/api/1/search/semantic", api.semantic, Access.VIEWER),
+    ("POST", "/api/1/search/image", api.image, Access.VIEWER),
     ("GET", "/api/1/items/{item}", api.item, Access.VIEWER),
     ("GET", "/api/1/files/{file}/scenes", api.scenes, Access.VIEWER),
     ("GET", "/api/1/status", api.status, Access.VIEWER),
@@ -51,7 +53,8 @@ ROUTES: tuple[tuple[str, str, Answer, Access], ...] = (
     ("GET", "/{rest:.*}", pages.nothing, Access.ANYONE),
 )
 
-LARGEST_BODY = 64 * 1024  # bytes; nothing is uploaded yet
+LARGEST_BODY = 64 * 1024  # bytes, of everything but ...
+UPLOADS = {"/api/1/search/image": pictures.MAX_BYTES + LARGEST_BODY}  # ... a picture and its fields
 
 
 def build(parts: Parts) -> web.Application:
@@ -61,7 +64,9 @@ def build(parts: Parts) -> web.Application:
     # Some proxies take the base path off, some leave it on: both reach us.
     for prefix in dict.fromkeys((base, "")):
         for method, path, handler, access in ROUTES:
-            app.router.add_route(method, prefix + path, gate.admit(handler, access))
+            app.router.add_route(
+                method, prefix + path, gate.admit(handler, access, upload=UPLOADS.get(path, 0))
+            )
             if method == "GET":
                 app.router.add_route("HEAD", prefix + path, gate.admit(handler, access))
     if base:

@@ -4,6 +4,8 @@ Handlers take a Visit and return a response, so that none of them touches header
 template engine.
 """
 
+import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
@@ -12,6 +14,7 @@ from http import HTTPStatus
 import jinja2
 import msgspec
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from companion.model import Viewer
 from webui import assets, security
@@ -85,6 +88,8 @@ class Visit:
     viewer_or_none: Viewer | None
     cookie: str
     new_cookies: dict[str, str] = field(default_factory=dict)
+    forms: list[Mapping[str, str | bytes]] = field(default_factory=list)  # what was read of it
+    given: Mapping[str, str] | None = None  # parameters of a form, in place of the address's
 
     @property
     def parts(self) -> Parts:
@@ -109,16 +114,49 @@ class Visit:
         """Return a part of the address."""
         return self.request.match_info[key]
 
+    @property
+    def _parameters(self) -> Mapping[str, str]:
+        return self.request.query if self.given is None else self.given
+
+    async def form(self) -> Mapping[str, str | bytes]:
+        """Return the fields of a form; of a file its bytes. It is read once, however often asked.
+
+        Raises Problem if it cannot be read.
+        """
+        if not self.forms:
+            self.forms.append(await self._read_form())
+        return self.forms[0]
+
+    async def _read_form(self) -> Mapping[str, str | bytes]:
+        try:
+            sent = await self.request.post()
+        except (
+            ValueError,
+            LookupError,
+            AssertionError,
+            RuntimeError,
+            HttpProcessingError,
+        ) as error:
+            raise bad_parameter("body", "it is no form that can be read") from error
+        found: dict[str, str | bytes] = {}
+        for key, value in sent.items():
+            if isinstance(value, web.FileField):
+                with value.file as file:
+                    found[key] = await asyncio.to_thread(file.read)
+            else:
+                found[key] = value if isinstance(value, str) else bytes(value)
+        return found
+
     def text(self, key: str, *, longest: int = 500) -> str:
         """Return a parameter without what cannot be shown; "" without it."""
-        value = self.request.query.get(key, "")
+        value = self._parameters.get(key, "")
         if len(value) > longest:
             raise bad_parameter(key, f"at most {longest} characters")
         return "".join(letter for letter in value if letter.isprintable()).strip()
 
     def number(self, key: str, default: float, *, low: float, high: float) -> float:
         """Return a parameter that is a number within [low, high]."""
-        value = self.request.query.get(key, "")
+        value = self._parameters.get(key, "")
         if not value:
             return default
         try:
