@@ -6,7 +6,7 @@ time are Unix milliseconds and end in `_at_ms` (but `Moment.at_ms` is film time)
 what URLs and the API carry.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -255,7 +255,7 @@ class Viewer:
 
     name: str = "owner"
     owner: bool = True
-    item_ids: frozenset[int] | None = field(default=None, repr=False)
+    item_ids: Set[int] | None = field(default=None, repr=False)
 
     def may_see(self, item_id: int) -> bool:
         return self.item_ids is None or item_id in self.item_ids

@@ -205,7 +205,7 @@ def test_what_a_server_says_of_an_item_is_compared_with_the_next_listing(
     seen = {PATH: replace(known.looks[PATH], file_id=None)}
     assert _is_same(LAKE, seen, known)
     for change in ({"genres": ("Drama",)}, {"credits": ()}, {"rating": "R"}, {"saved_at_ms": 0}):
-        assert not _is_same(replace(LAKE, **change), seen, known), change  # type: ignore[arg-type]
+        assert not _is_same(replace(LAKE, **change), seen, known), change
 
 
 def test_facts_can_be_searched_and_follow_the_listing(connection: apsw.Connection) -> None:

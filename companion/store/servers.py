@@ -4,7 +4,7 @@ Functions of a connection. Tokens lie here sealed (companion.vault) and are neve
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -83,7 +83,7 @@ def server_by_identity(c: apsw.Connection, identity: str) -> Server | None:
     return next(_servers(c, "connections.identity = ?", identity), None)
 
 
-def _servers(c: apsw.Connection, condition: str, *keys: str | int) -> Iterable[Any]:
+def _servers(c: apsw.Connection, condition: str, *keys: str | int) -> Iterator[Server]:
     rows: Iterable[Any] = c.execute(
         f"select {LISTED} from servers join connections on connections.server_id = servers.id"
         f" where {condition}",
@@ -184,7 +184,7 @@ def identities_of_server(c: apsw.Connection, server_id: int) -> list[Identity]:
     return list(_identities(c, "server_id = ?", server_id))
 
 
-def _identities(c: apsw.Connection, condition: str, key: int) -> Iterable[Identity]:
+def _identities(c: apsw.Connection, condition: str, key: int) -> Iterator[Identity]:
     rows: Iterable[Any] = c.execute(
         "select server_id, external_id, account_id, name, is_admin, token from identities"
         f" where {condition} order by server_id, external_id",
