@@ -42,6 +42,7 @@ class Onscreen:
         self._captions = Captions()
         self._shown: list[tuple[Patch, Line]] = []
         self._texts = 0
+        self._begin = scan.resume_ms
 
     @property
     def note(self) -> str:
@@ -53,6 +54,9 @@ class Onscreen:
 
     def sample(self, sample: Any) -> Iterable[Finding]:
         rgb: Image = sample.rgb
+        if self._begin and sample.ms >= self._begin:
+            self._begin = 0
+            self._gate.cut()  # nobody tells a resumed pass of the cut that it begins with
         there, bands = self._gate.look(sample.ms, rgb, [patch for patch, _ in self._shown])
         self._shown = [one for one, still in zip(self._shown, there, strict=True) if still]
         for band in bands:

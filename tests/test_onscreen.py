@@ -143,6 +143,18 @@ def test_a_resumed_pass_gives_what_a_whole_one_gives(options: Options, stage: On
     assert list(stage.finish(6000)) == []
 
 
+def test_a_place_that_was_bare_before_a_resumed_pass_begins_is_looked_at_again(
+    options: Options, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resumed = make_stage(options, resume_ms=2000)
+    told: list[int] = []
+    monkeypatch.setattr(resumed._gate, "cut", lambda: told.append(1))
+    show(resumed, [clouds()] * 2)
+    assert told == []
+    show(resumed, [clouds()] * 3, first=2)
+    assert told == [1]
+
+
 def test_the_stage_runs_in_the_real_pass_over_a_real_film(options: Options, tmp_path: Path) -> None:
     blank, title = clouds(), write(clouds(), "Three weeks earlier", y=280, high=40)
     write_film(tmp_path / "film.mp4", [blank] * 20 + [title] * 40 + [blank] * 20, size=SIZE, fps=10)
