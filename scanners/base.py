@@ -79,7 +79,7 @@ STAGES: dict[str, StageInfo] = {
     ),
     "meaning": StageInfo(
         "scanners.meaning:Meaning",
-        1,
+        2,
         "meaning",
         needs=("subtitles", "speech", "scenes"),
         role="meaning",

@@ -39,7 +39,7 @@ def passages(lines: Sequence[str]) -> list[Passage]:
         Passage(group[0], group[-1], text)
         for group in groups
         if group
-        for text in _cut([word for number in group for word in spaced(lines[number])])
+        for text in _cut([piece for number in group for piece in pieces(lines[number])])
     ]
 
 
@@ -50,27 +50,53 @@ def size(line: str) -> int:
     )
 
 
-def spaced(line: str) -> list[str]:
-    """Return the words of a line; a run without spaces is cut where a long passage would end.
+class Piece(NamedTuple):
+    """A word, or a part of a run of words without spaces. glued: it goes on with the one before."""
 
-    >>> spaced("mind the step")
+    text: str
+    size: int
+    glued: bool
+
+
+def pieces(line: str) -> list[Piece]:
+    """Return the words of a line; of a run without spaces, parts as long as an overlap.
+
+    >>> [piece.text for piece in pieces("mind the step")]
     ['mind', 'the', 'step']
     """
-    longest = MOST_WORDS * LETTERS_A_WORD
-    return [
-        word[start : start + longest]
-        for word in line.split()
-        for start in range(0, len(word), longest)
-    ]
+    longest = OVERLAP_WORDS * LETTERS_A_WORD
+    found = []
+    for word in line.split():
+        for start in range(0, len(word), longest):
+            part = word[start : start + longest]
+            found.append(Piece(part, size(part), glued=start > 0))
+    return found
 
 
-def _cut(words: Sequence[str]) -> list[str]:
-    """Return the words as texts of at most MOST_WORDS that overlap."""
+def _cut(found: Sequence[Piece]) -> list[str]:
+    """Return the pieces as texts of at most MOST_WORDS that overlap."""
     texts = []
-    start = 0
+    start = end = 0
     while True:
-        end = start + MOST_WORDS
-        texts.append(" ".join(words[start:end]))
-        if end >= len(words):
+        words = 0
+        while end < len(found) and words + found[end].size <= MOST_WORDS:
+            words += found[end].size
+            end += 1
+        texts.append(_joined(found[start:end]))
+        if end >= len(found):
             return texts
-        start = end - OVERLAP_WORDS
+        start = _back(found, end)
+        end = start
+
+
+def _back(found: Sequence[Piece], end: int) -> int:
+    """Return where the text after the one that ends there begins, so that they overlap."""
+    words, start = 0, end
+    while words + found[start - 1].size <= OVERLAP_WORDS:
+        start -= 1
+        words += found[start].size
+    return start
+
+
+def _joined(found: Sequence[Piece]) -> str:
+    return "".join(("" if one.glued else " ") + one.text for one in found).strip()

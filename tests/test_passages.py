@@ -13,8 +13,8 @@ from scanners.passages import (
     OVERLAP_WORDS,
     Passage,
     passages,
+    pieces,
     size,
-    spaced,
 )
 
 WORD = st.text(st.characters(categories=["L"]), min_size=1, max_size=12)
@@ -58,9 +58,10 @@ def test_a_line_that_is_too_long_is_cut_with_an_overlap() -> None:
 
 def test_a_script_without_spaces_is_measured_and_cut_too() -> None:
     line = "湖に落ちた" * 200
-    found = spaced(line)
-    assert "".join(found) == line
-    assert max(map(len, found)) == MOST_WORDS * LETTERS_A_WORD
+    found = pieces(line)
+    assert "".join(piece.text for piece in found) == line
+    assert max(piece.size for piece in found) == OVERLAP_WORDS
+    assert [piece.glued for piece in found] == [False] + [True] * (len(found) - 1)
     sentence = "父は桟橋で足を滑らせて湖に落ちてしまった"
     assert size(sentence) >= LEAST_WORDS - 1 > size("湖に落ちた")
     assert size("a" * LONGEST_WORD) == 1
@@ -78,7 +79,27 @@ def test_passages_hold_every_word_in_order_and_none_is_too_long(lines: list[str]
             assert words[:OVERLAP_WORDS] == before.text.split()[-OVERLAP_WORDS:]
             words = words[OVERLAP_WORDS:]
         joined += words
-    assert joined == [word for line in lines for word in spaced(line)]
+    assert joined == [word for line in lines for word in line.split()]
+
+
+@pytest.mark.parametrize("letters", [100, 180, 181, 217, 1000, 40_000])
+def test_a_long_line_without_spaces_becomes_passages_of_the_usual_length(letters: int) -> None:
+    line = ("父は桟橋で足を滑らせて湖に落ちてしまった。" * 2000)[:letters]
+    found = [passage.text for passage in passages(["短い。", line])]
+    longest, overlap = MOST_WORDS * LETTERS_A_WORD, OVERLAP_WORDS * LETTERS_A_WORD
+    assert max(map(len, found)) <= longest + 2
+    assert min(map(len, found[:-1]), default=longest) > longest - 2 * overlap
+    whole = found[0]
+    for before, text in itertools.pairwise(found):
+        assert text[:overlap] == before[-overlap:]
+        whole += text[overlap:]
+    assert whole == f"短い。 {line}"
+
+
+def test_words_and_long_runs_may_stand_in_one_line() -> None:
+    run = "落" * 100
+    (found,) = passages([f"He said {run} twice."])
+    assert found.text == f"He said {run} twice."
 
 
 @given(LINES)
