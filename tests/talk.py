@@ -15,7 +15,7 @@ from pathlib import Path
 import apsw
 
 from companion import commits
-from companion.findings import Line, MediaInfo, PictureVector, Scene, Word
+from companion.findings import Line, MediaInfo, OnscreenText, PictureVector, Scene, Word
 from companion.model import (
     File,
     ItemKind,
@@ -27,6 +27,7 @@ from companion.model import (
     Stat,
 )
 from companion.store import findings, folding, library, pictures, vectors
+from companion.store.pictures import Box
 from scanners.base import Encoded
 from scanners.passages import passages
 
@@ -164,6 +165,16 @@ class Meanings:
 def _direction(name: str) -> list[float]:
     source = random.Random(name)
     return [source.gauss(0, 1) for _ in range(DIMS)]
+
+
+def shown(text: str, start_ms: int, end_ms: int, box: Box = (0.1, 0.2, 0.3, 0.1)) -> OnscreenText:
+    return OnscreenText(start_ms, end_ms, text, box, 0.95)
+
+
+def put_texts(connection: apsw.Connection, file_id: int, texts: Sequence[OnscreenText]) -> None:
+    """Keep what is written in the picture and make its words searchable."""
+    pictures.keep_onscreen(connection, file_id, texts)
+    commits.index_words(connection, file_id)
 
 
 # --- pictures ------------------------------------------------------------------------------------

@@ -425,12 +425,14 @@ async def test_a_file_of_two_items_is_shown_as_the_one_that_may_be_seen(
 ) -> None:
     def share(connection: apsw.Connection) -> None:
         connection.execute(
-            "insert into items select null, 'other', library_id, 'other', kind, 'Our Party',"
-            " '', null, null, null, 0, null from items where title = 'Party'"
+            "insert into items (public_id, library_id, external_id, kind, title, added_at_ms)"
+            " select 'other', library_id, 'other', kind, 'Our Party', 0 from items"
+            " where title = 'Party'"
         )
         connection.execute(
-            "insert into parts select (select id from items where public_id = 'other'), path_id,"
-            " 0, 0 from parts where item_id = (select id from items where title = 'Party')"
+            "insert into parts (item_id, path_id)"
+            " select (select id from items where public_id = 'other'), path_id"
+            " from parts where item_id = (select id from items where title = 'Party')"
         )
 
     await store.write(share)

@@ -4,7 +4,7 @@ Functions of a connection. A quote that is not really there, or a film that the 
 ends here.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -13,8 +13,10 @@ import apsw
 from companion.model import File, Item, LineRow, SceneRow, Span, Viewer
 from companion.search import marks
 from companion.search.fusion import PHRASE, Candidate
-from companion.search.marks import Cut, Found, Wanted
+from companion.search.marks import Cut, Wanted
+from companion.search.written import Written, written
 from companion.store import findings, library, pictures
+from companion.store.pictures import OnscreenRow
 from scanners.passages import passages
 
 BETWEEN_LINES = " "  # of a quote that goes on in the next one
@@ -23,63 +25,76 @@ BETWEEN_LINES = " "  # of a quote that goes on in the next one
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Heard:
     """What is said in a scene: a quote, words of the query, a passage. line: id of the row where it
-    begins."""
+    begins. exact: it is a quote, or all words in a row."""
 
     text: str
     marks: tuple[Span, ...]
     at_ms: int
     line: int
+    exact: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
-    """A moment in the making. meant: the passage that is near in meaning. tags: names of what the
-    scene shows, best first."""
+    """A moment in the making. heard, written: where the words are said, and shown. meant: the
+    passage that is near in meaning. tags: names of what the scene shows, best first."""
 
     candidate: Candidate
     scene: SceneRow
     file: File
     item: Item
     heard: Heard | None
+    written: Written | None
     title_marks: tuple[Span, ...]
     meant: Heard | None
     tags: tuple[str, ...] = ()
 
     @property
+    def told(self) -> Heard | Written | None:
+        """Where most of the words are; if they are said and shown alike, where they are said."""
+        if self.heard is None or self.written is None:
+            return self.heard or self.written
+        said = (self.heard.exact, marks.length(self.heard.marks))
+        shown = (self.written.exact, marks.length(self.written.marks))
+        return self.written if shown > said else self.heard
+
+    @property
     def by_words(self) -> bool:
         """True if the words say where to start, False if the meaning does."""
         evidence = self.candidate.evidence
-        return self.heard is not None and (evidence.quote or evidence.words >= evidence.meaning)
+        return self.told is not None and (evidence.quote or evidence.words >= evidence.meaning)
 
     @property
     def by_title(self) -> bool:
-        return self.candidate.evidence.answer and self.heard is None
+        return self.candidate.evidence.answer and self.told is None
 
     @property
     def by_picture(self) -> bool:
         """True if what is seen says where to start."""
         evidence = self.candidate.evidence
-        said = max(evidence.words if self.heard else 0.0, evidence.meaning)
+        said = max(evidence.words if self.told else 0.0, evidence.meaning)
         return evidence.picture > said and not evidence.quote and not evidence.answer
 
     @property
-    def line(self) -> int | None:
-        """The id of the line where it starts."""
-        if self.by_picture:
-            return None
-        if self.heard is not None and self.by_words:
-            return self.heard.line
-        return self.meant.line if self.meant is not None and not self.by_title else None
+    def place(self) -> tuple[str, int] | None:
+        """The line, or the text in the picture, where it starts."""
+        start = self._start
+        if isinstance(start, Written):
+            return ("text", start.text_id)
+        return ("line", start.line) if start is not None else None
 
     @property
     def at_ms(self) -> int:
         if self.by_picture and self.candidate.frame_ms is not None:
             return self.candidate.frame_ms
-        if self.heard is not None and self.by_words:
-            return self.heard.at_ms
-        if self.meant is not None and not self.by_title:
-            return self.meant.at_ms
-        return self.scene.start_ms
+        return self._start.at_ms if self._start is not None else self.scene.start_ms
+
+    @property
+    def _start(self) -> Heard | Written | None:
+        """The words where it starts, None if it starts with a frame or with the scene."""
+        if self.by_picture or self.by_title:
+            return None
+        return self.told if self.by_words else self.meant
 
 
 class Film(NamedTuple):
@@ -101,6 +116,7 @@ def drafts(
     scenes = findings.scenes_with_lines(connection, [each.scene_id for each in candidates])
     films = library.films(connection, {scene.file_id for scene, _ in scenes.values()})
     tags = pictures.tags_of_scenes(connection, scenes)
+    texts = pictures.onscreen_of_scenes(connection, _by_words(candidates))
     shown: dict[int, Film] = {}
     found: list[Draft] = []
     for candidate in candidates:
@@ -116,35 +132,43 @@ def drafts(
         if film is None or film.file is not file:
             name = Cut(item.name)
             film = shown[item.id] = Film(file, item, name, marks.mark_words(name, wanted))
-        draft = _draft(candidate, read, film, wanted)
+        draft = _draft(candidate, read, texts.get(candidate.scene_id, ()), film, wanted)
         if draft is not None:
             shows = tags.get(candidate.scene_id)
             found.append(replace(draft, tags=tuple(shows)) if shows else draft)
     return found
 
 
+def _by_words(candidates: Iterable[Candidate]) -> list[int]:
+    """Return the scenes that were found by their words: where texts in the picture may tell why."""
+    evidences = ((each.scene_id, each.evidence) for each in candidates)
+    return [scene_id for scene_id, found in evidences if found.words > 0 or found.quote]
+
+
 def _draft(
     candidate: Candidate,
     read: tuple[SceneRow, tuple[LineRow, ...]],
+    texts: Sequence[OnscreenRow],
     film: Film,
     wanted: Wanted,
 ) -> Draft | None:
-    """Return a draft, None if a quote or the words are in neither the lines nor the title, and
-    nothing else speaks for it."""
+    """Return a draft, None if a quote or the words are nowhere to be seen or heard, nor in the
+    title, and nothing else speaks for it."""
     scene, lines = read
-    in_title = [marks.find_quote([film.name], quote) for quote in wanted.quotes]
-    cuts = [Cut(line.text) for line in lines]
-    said = [marks.find_quote(cuts, quote) for quote in wanted.quotes]
-    if any(here is None and there is None for here, there in zip(said, in_title, strict=True)):
-        return None
     evidence = candidate.evidence
-    if evidence.words >= PHRASE and not any(said):
-        said.append(marks.find_quote(cuts, wanted.row))
-    quote = next((found for found in said if found is not None), None)
-    heard = _words(cuts, lines, wanted) if quote is None else _quote(quote, cuts, lines, wanted)
+    cuts = [Cut(line.text) for line in lines]
+    shown = [Cut(text.text) for text in texts] if wanted.quotes else []
+    in_title = [marks.find_quote([film.name], quote) for quote in wanted.quotes]
+    for quote, titled in zip(wanted.quotes, in_title, strict=True):
+        if titled is None and not any(marks.find_quote(each, quote) for each in (cuts, shown)):
+            return None
+    in_a_row = evidence.words >= PHRASE
+    heard = _heard(cuts, lines, wanted, in_a_row=in_a_row)
+    seen = written(texts, cuts, wanted, in_a_row=in_a_row)
     spans = [span for found in in_title if found is not None for span in found.marks[0]]
     title_marks = marks.joined([*spans, *film.marks]) if spans else film.marks
-    if heard is None and not title_marks and evidence.meaning <= 0 and evidence.picture <= 0:
+    speaking = (heard, seen, title_marks, evidence.meaning > 0, evidence.picture > 0)
+    if not any(speaking):
         return None
     return Draft(
         candidate=candidate,
@@ -152,23 +176,24 @@ def _draft(
         file=film.file,
         item=film.item,
         heard=heard,
+        written=seen,
         title_marks=title_marks,
         meant=_meant(lines, candidate.part) if evidence.meaning > 0 else None,
     )
 
 
-def _quote(found: Found, cuts: Sequence[Cut], lines: Sequence[LineRow], wanted: Wanted) -> Heard:
-    """Return a quote with its whole lines, and the words around it that count marked too."""
-    text = ""
-    spans: list[Span] = []
-    for number in range(found.first, found.last + 1):
-        start = len(text)
-        text += cuts[number].text + (BETWEEN_LINES if number < found.last else "")
-        inside = [*found.marks[number - found.first], *marks.mark_words(cuts[number], wanted)]
-        spans.extend(Span(start=start + each.start, end=start + each.end) for each in inside)
-    first = lines[found.first]
-    at_ms = marks.time_of(first, found.marks[0][0].start)
-    return Heard(text=text, marks=marks.joined(spans), at_ms=at_ms, line=first.id)
+def _heard(
+    cuts: Sequence[Cut], lines: Sequence[LineRow], wanted: Wanted, *, in_a_row: bool
+) -> Heard | None:
+    """Return a quote that is said, or all words in a row, or the line with most of the words."""
+    for quote in (*wanted.quotes, wanted.row) if in_a_row else wanted.quotes:
+        found = marks.find_quote(cuts, quote)
+        if found is not None:
+            first = lines[found.first]
+            text, spans = marks.quoted(found, cuts, wanted, BETWEEN_LINES)
+            at_ms = marks.time_of(first, found.marks[0][0].start)
+            return Heard(text=text, marks=spans, at_ms=at_ms, line=first.id, exact=True)
+    return _words(cuts, lines, wanted)
 
 
 def _words(cuts: Sequence[Cut], lines: Sequence[LineRow], wanted: Wanted) -> Heard | None:
@@ -177,7 +202,7 @@ def _words(cuts: Sequence[Cut], lines: Sequence[LineRow], wanted: Wanted) -> Hea
     most = 0
     for cut, line in zip(cuts, lines, strict=True):
         spans = marks.mark_words(cut, wanted)
-        marked = sum(span.end - span.start for span in spans)
+        marked = marks.length(spans)
         if marked > most:
             most = marked
             best = Heard(text=line.text, marks=spans, at_ms=line.start_ms, line=line.id)

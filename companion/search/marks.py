@@ -54,6 +54,11 @@ def joined(spans: Iterable[Span]) -> tuple[Span, ...]:
     return tuple(Span(start=start, end=end) for start, end in pairs)
 
 
+def length(spans: Iterable[Span]) -> int:
+    """Return how many characters are marked."""
+    return sum(span.end - span.start for span in spans)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
     """What is looked for in texts, prepared once. words: plain words; beginnings: those of them
@@ -152,6 +157,21 @@ def find_quote(lines: Sequence[Cut], quote: Sequence[Run]) -> Found | None:
         if _follow([run for _, run in window], quote):
             return _found(lines, window, quote)
     return None
+
+
+def quoted(
+    found: Found, texts: Sequence[Cut], wanted: Wanted, between: str
+) -> tuple[str, tuple[Span, ...]]:
+    """Return a quote with the whole texts that it is in, and the words around it that count marked
+    too. between: what stands between two texts."""
+    text = ""
+    spans: list[Span] = []
+    for number in range(found.first, found.last + 1):
+        start = len(text)
+        text += texts[number].text + (between if number < found.last else "")
+        inside = [*found.marks[number - found.first], *mark_words(texts[number], wanted)]
+        spans.extend(Span(start=start + each.start, end=start + each.end) for each in inside)
+    return text, joined(spans)
 
 
 def _follow(runs: Sequence[Run], wanted: Sequence[Run]) -> bool:

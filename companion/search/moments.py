@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from companion.model import File, Leg, Moment, Reason
 from companion.search.drafts import Draft
+from companion.search.written import Written
 
 WORTH_SAYING = 0.2  # below it, nearness in meaning is no reason to give
 
@@ -15,14 +16,18 @@ _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
 def moments(drafts: Sequence[Draft]) -> list[Moment]:
-    """Return the moments of drafts, in order. Scenes that start with the very same line are one:
-    it runs over the cut between them."""
+    """Return the moments of drafts, in order. Scenes that start with the very same line, or text in
+    the picture, are one: it runs over the cut between them."""
     made: list[Moment] = []
-    places: dict[tuple[int, int], int] = {}
+    places: dict[tuple[int, str, int], int] = {}
     for draft in drafts:
         moment = _moment(draft)
-        key = (draft.file.id, draft.line or -1)
-        if draft.line is not None and key in places:
+        place = draft.place
+        if place is None:
+            made.append(moment)
+            continue
+        key = (draft.file.id, *place)
+        if key in places:
             first = made[places[key]]
             made[places[key]] = _moved(
                 first,
@@ -75,16 +80,17 @@ def _reasons(draft: Draft) -> tuple[Reason, ...]:
     """Return why it was found, what decides where it starts first."""
     evidence = draft.candidate.evidence
     reasons: list[Reason] = []
-    if draft.heard is not None:
-        reasons.append(
-            Reason(
-                leg=Leg.WORDS,
-                score=round(1.0 if evidence.quote else evidence.words, 4),
-                text=draft.heard.text,
-                marks=draft.heard.marks,
-                at_ms=draft.heard.at_ms,
+    for told in (draft.heard, draft.written):
+        if told is not None:
+            reason = Reason(
+                leg=Leg.WORDS if told is draft.heard else Leg.ONSCREEN,
+                score=round(1.0 if evidence.quote and told.exact else evidence.words, 4),
+                text=told.text,
+                marks=told.marks,
+                at_ms=told.at_ms,
+                box=told.box if isinstance(told, Written) else None,
             )
-        )
+            reasons.insert(0 if told is draft.told else len(reasons), reason)
     if draft.title_marks:
         title = Reason(
             leg=Leg.TITLE,

@@ -7,6 +7,7 @@ import json
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import apsw
 import msgspec
@@ -16,17 +17,24 @@ from companion.model import SceneRow
 from companion.store import findings, vectors
 
 MAX_TEXTS = 20_000  # of a film
+LONGEST_TEXT_MS = 120_000  # before a scene, where texts that are shown in it are looked for
+TEXTS_OF_A_SCENE = 40  # on average, of many scenes
+
+Box = tuple[float, float, float, float]
+"""x, y, width, height as fractions of the picture."""
+
 _boxes = msgspec.json.Decoder(tuple[TrackBox, ...])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OnscreenRow:
-    """Text in the picture. box: x, y, width, height as fractions."""
+    """Text in the picture. subtitle: it is burned-in speech."""
 
+    id: int
     start_ms: int
     end_ms: int
     text: str
-    box: tuple[float, float, float, float]
+    box: Box
     score: float
     subtitle: bool
 
@@ -155,7 +163,7 @@ def looks_of_scene(connection: apsw.Connection, scene_id: int) -> list[tuple[str
     They are all of one model, the one that looked last: of the space "looks", or of the one that
     it shares with words if it has no other.
     """
-    rows = connection.execute(
+    rows: list[Any] = connection.execute(
         "select models.id, models.role, models.identity, v from vectors"
         " join models on models.id = vectors.model_id"
         " where scene_id = ? and models.role like 'picture %' order by models.id, part",
@@ -220,7 +228,7 @@ def onscreen_of_file(
 ) -> list[OnscreenRow]:
     """Return texts in order of time; with bounds, those that overlap [start_ms, end_ms)."""
     rows = connection.execute(
-        "select start_ms, end_ms, text, x, y, width, height, score, subtitle from onscreen_texts"
+        f"select {_TEXT} from onscreen_texts"
         " where file_id = ? and end_ms > ? and start_ms < ? order by start_ms, id limit ?",
         (
             file_id,
@@ -229,17 +237,49 @@ def onscreen_of_file(
             MAX_TEXTS,
         ),
     )
-    return [
-        OnscreenRow(
-            start_ms=row[0],
-            end_ms=row[1],
-            text=row[2],
-            box=(row[3], row[4], row[5], row[6]),
-            score=row[7],
-            subtitle=bool(row[8]),
-        )
-        for row in rows
-    ]
+    return [_text(row) for row in rows]
+
+
+def onscreen_of_scenes(
+    connection: apsw.Connection, scene_ids: Iterable[int]
+) -> dict[int, list[OnscreenRow]]:
+    """Return what is written in each scene, in order of time, as its words are indexed: without
+    burned-in subtitles where somebody was heard.
+
+    A text that has stood for more than LONGEST_TEXT_MS before a scene is not seen.
+    """
+    text = ", ".join(f"texts.{name}" for name in _TEXT.split(", "))
+    wanted = list(scene_ids)
+    rows = connection.execute(
+        f"select scenes.id, {text} from json_each(?) as wanted"
+        " cross join scenes on scenes.id = wanted.value"
+        " cross join onscreen_texts as texts on texts.file_id = scenes.file_id"
+        " and texts.start_ms < scenes.end_ms and texts.start_ms > scenes.start_ms - ?"
+        " and texts.end_ms > scenes.start_ms"
+        " where not (texts.subtitle and exists ("
+        "  select 1 from lines where lines.file_id = scenes.file_id))"
+        " order by wanted.key, texts.start_ms, texts.id limit ?",
+        (json.dumps(wanted), LONGEST_TEXT_MS, len(wanted) * TEXTS_OF_A_SCENE),
+    )
+    found: dict[int, list[OnscreenRow]] = {}
+    for row in rows:
+        found.setdefault(row[0], []).append(_text(row[1:]))
+    return found
+
+
+_TEXT = "id, start_ms, end_ms, text, x, y, width, height, score, subtitle"
+
+
+def _text(row: Sequence[Any]) -> OnscreenRow:
+    return OnscreenRow(
+        id=row[0],
+        start_ms=row[1],
+        end_ms=row[2],
+        text=row[3],
+        box=(row[4], row[5], row[6], row[7]),
+        score=row[8],
+        subtitle=bool(row[9]),
+    )
 
 
 # --- faces ---------------------------------------------------------------------------------------
