@@ -184,13 +184,13 @@ class Plex:
         """Return the libraries that are to be listed, asked with the daemon's token."""
         await self.identity()
         root = await self._pool.call(lambda: self._client.ask(SECTIONS, {}, {}))
-        return chosen(root, self._setup.libraries)
+        return chosen(root, self._setup.libraries, self.name)
 
     async def _in_thread(
         self, path: str, query: Mapping[str, str], headers: Mapping[str, str]
     ) -> Page:
         return await self._pool.call(
-            lambda: plex_listing.page(self._client.ask(path, query, headers))
+            lambda: plex_listing.page(self._client.ask(path, query, headers), self.name)
         )
 
     # --- who may see what ------------------------------------------------------------------------

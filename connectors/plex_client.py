@@ -90,7 +90,7 @@ class PlexClient:
             if self._server is None:
                 self._server = self._opened()
             found = self._server.query(path, headers=headers, params=query)
-        if found is None:
+        if found is None or found.tag != plex_http.CONTAINER:
             raise plex_http.nonsense(self._name)
         return found
 

@@ -28,6 +28,7 @@ MARKS = 400_000  # "<" in one answer: an element costs some 100 bytes when parse
 CONNECTIONS = 8
 TOKEN = re.compile(r"[A-Za-z0-9._~-]{1,4096}")  # what Plex makes; also keeps headers whole
 ENCODING = re.compile(rb"""^\s*<\?xml[^>]{0,200}?encoding\s*=\s*["']([^"'>]{1,40})["']""")
+CONTAINER = "MediaContainer"  # what every answer of a server begins with
 PRODUCT = "Heimdex Companion"
 
 
@@ -104,6 +105,14 @@ def document(body: bytes, name: str) -> Element:
         raise nonsense(name) from error
 
 
+def container(body: bytes, name: str) -> Element:
+    """Parse an answer of a media server: a page of some proxy is well-formed too, but no list."""
+    root = document(body, name)
+    if root.tag != CONTAINER:
+        raise nonsense(name)
+    return root
+
+
 def nonsense(name: str) -> ServerUnavailable:
     return ServerUnavailable(
         f"plex '{name}': the answer is none of a Plex server; check the address"
@@ -164,7 +173,7 @@ class PlexHttp:
         more: Mapping[str, str] | None = None,
     ) -> Element:
         body = await self.body(method, path, token=token, query=query, more=more)
-        return await asyncio.to_thread(document, body, self.name)
+        return await asyncio.to_thread(container, body, self.name)
 
     async def body(
         self,

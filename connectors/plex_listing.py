@@ -13,6 +13,7 @@ from xml.etree.ElementTree import Element
 
 from companion.errors import ServerUnavailable
 from connectors import plex_reading as reading
+from connectors.plex_http import nonsense
 from connectors.plex_reading import Row, Section
 
 PAGE_ROWS = 200
@@ -79,12 +80,15 @@ def page_headers(start: int, size: int) -> dict[str, str]:
     return {"X-Plex-Container-Start": str(start), "X-Plex-Container-Size": str(size)}
 
 
-def page(root: Element) -> Page:
-    rows = tuple(reading.row(each) for each in reading.videos(root))
+def page(root: Element, name: str) -> Page:
+    """Return what an answer holds. One that does not say how many there are may be half of it."""
+    found = tuple(reading.row(each) for each in reading.videos(root))
     total = reading.number(root.get("totalSize"))
     if total is None:
         total = reading.number(root.get("size"))
-    return Page(rows=rows, total=len(rows) if total is None else total)
+    if total is None:
+        raise nonsense(name)
+    return Page(rows=found, total=total)
 
 
 async def rows(

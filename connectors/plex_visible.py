@@ -23,8 +23,13 @@ OWNERS = ("/status/sessions", "/accounts")
 HIDDEN = {400, 403, 404}
 
 
-def chosen(root: Element, wanted: Collection[str]) -> dict[str, Section]:
-    """Return the libraries with videos that are wanted, by id; all if nothing is named."""
+def chosen(root: Element, wanted: Collection[str], name: str) -> dict[str, Section]:
+    """Return the libraries with videos that are wanted, by id; all if nothing is named.
+
+    Raises ServerUnavailable unless all are there that the answer counts: none must not mean gone.
+    """
+    if reading.number(root.get("size")) != len(root.findall("Directory")):
+        raise plex_http.nonsense(name)
     found = reading.sections(root)
     return {each.id: each for each in found if not wanted or each.id in wanted}
 
@@ -90,7 +95,8 @@ class PlexVisible:
         """Return the libraries that a token is shown. Raises AuthFailed if it is refused."""
         if not secret:
             raise AuthFailed(f"plex '{self._http.name}': nobody is signed in; sign in first")
-        return chosen(await self._http.get(SECTIONS, token=secret), self._libraries)
+        root = await self._http.get(SECTIONS, token=secret)
+        return chosen(root, self._libraries, self._http.name)
 
     async def is_owner(self, secret: str) -> bool:
         """Raises AuthFailed for a token that is refused everywhere."""
@@ -112,4 +118,6 @@ class PlexVisible:
         """Return a page of a list; parsed in a thread, because a big one takes a while."""
         body = await self._http.body("GET", path, token=token, query=query, more=headers)
         name = self._http.name
-        return await asyncio.to_thread(lambda: plex_listing.page(plex_http.document(body, name)))
+        return await asyncio.to_thread(
+            lambda: plex_listing.page(plex_http.container(body, name), name)
+        )
