@@ -291,9 +291,10 @@ class PictureStage(Protocol):
     the end of a shot or scene came before it; frames and samples of what follows may have come too.
     What a stage yields after a scene belongs to times before that scene's end. A pass that is
     resumed starts with frames and samples of a few seconds before `scan.resume_ms`: look at them
-    if it helps, yield nothing of them. A stage may have a `model` and, at the end, a `note`, and a
-    `flush()` that gives what it holds back for a batch, because the pass may be resumed after it.
-    Keep models in the module: the stage lives for one file only.
+    if it helps, yield nothing of them. A stage may have a `model` and, at the end, a `note`, a
+    `flush()` that gives what it holds back for a batch, because the pass may be resumed after it,
+    and `warm_up_ms`, how much it must see before a resumed pass begins. Keep models in the module:
+    the stage lives for one file only.
     """
 
     name: ClassVar[str]

@@ -33,10 +33,17 @@ class Reader:
     """Reads a film's picture once. Iterate over it; then its fields say how it went.
 
     sample_side: longest side of a sample in px; 0 for no samples. threads: 0 for all cores.
+    warm_up_ms: how much of the film before begin_ms is wanted, if that is more than a second.
     """
 
     def __init__(
-        self, path: bytes, *, begin_ms: int = 0, threads: int = 0, sample_side: int = 0
+        self,
+        path: bytes,
+        *,
+        begin_ms: int = 0,
+        threads: int = 0,
+        sample_side: int = 0,
+        warm_up_ms: int = 0,
     ) -> None:
         self.frames = 0  # given
         self.unreadable = 0  # damaged packets and frames, and frames out of time
@@ -44,6 +51,7 @@ class Reader:
         self.end_ms = 0  # where picture and sound have ended, as far as the file could be read
         self._path = path
         self._begin = begin_ms
+        self._warm_up = max(WINDOW_MS, warm_up_ms)  # the cut detector wants a second
         self._threads = min(threads, MAX_THREADS)
         self._side = sample_side
         self.aspect: Any = None  # of a stored pixel, known with the first frame
@@ -56,8 +64,8 @@ class Reader:
         """
         shrinker = Shrinker()
         sampler: Sampler | None = None
-        # all of the second that the beginning lies in, and one before it for the cut detector
-        needed = self._begin // WINDOW_MS * WINDOW_MS - WINDOW_MS
+        # all of the second that the beginning lies in, and what is wanted before it
+        needed = self._begin // WINDOW_MS * WINDOW_MS - self._warm_up
         for frame, ms, pts, time_base in self.timed(needed):
             luma, bgr = shrinker.small(frame)
             if self._side and sampler is None:

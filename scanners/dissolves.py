@@ -8,6 +8,7 @@ change, the cut detector knows its frame better.
 import os
 from collections import deque
 from collections.abc import Iterator
+from math import ceil
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,6 +29,9 @@ THRESHOLD = 0.2  # probability; its authors' 0.5 misses cuts that are there
 FIRST_FRAMES = 3  # of a film; the model always sees something there
 LONGEST_RUN = 50  # frames; a longer "dissolve" is a flickering light
 DEFAULT_FPS = 25.0
+# What a resumed pass must see before its beginning to find what a whole one does: a change
+# that is under way there, and the frames that the model looks at before it
+WARM_UP_FRAMES = LONGEST_RUN + WINDOW - MARGIN
 MAX_NEAR_MS = 10_000  # how long past changes are remembered; no transition is longer
 
 
@@ -44,25 +48,30 @@ class _Run:
 
     def __init__(self, number: int, ms: int, chance: float) -> None:
         self.start, self.first_ms, self.last_ms = number, ms, ms
-        self.peak, self.peak_number = chance, number
-        self.cut_ms = ms
+        self._see_peak(number, ms, chance)
 
     def add(self, number: int, ms: int, chance: float) -> None:
-        self.after(number, ms)
+        self.after(ms)
         self.last_ms = ms
         if chance > self.peak:
-            self.peak, self.peak_number, self.cut_ms = chance, number, ms
+            self._see_peak(number, ms, chance)
 
-    def after(self, number: int, ms: int) -> None:
+    def after(self, ms: int) -> None:
         """Learn when the next frame is: the cut lies after the peak."""
-        if number == self.peak_number + 1:
+        if self.cut_ms == self._peak_ms:
             self.cut_ms = ms
+
+    def _see_peak(self, number: int, ms: int, chance: float) -> None:
+        self.peak, self.peak_number = chance, number
+        self._peak_ms = self.cut_ms = ms
 
 
 class Dissolves:
-    """Runs the model over the frames of a film, in windows that lie at the same frames of the film
-    wherever a pass begins. Memory: some 150 frames of 4 KB.
+    """Runs the model over the frames of a film, in windows that lie at the same times of the film
+    wherever a pass begins, whatever its frame rate. Memory: some 150 frames of 4 KB.
 
+    A slot is a frame of a film that runs steadily; where frames come later than that, the one
+    before is looked at again, and where they come earlier, the first of a slot counts.
     settled_ms: every transition that starts before it has been given.
     """
 
@@ -80,16 +89,36 @@ class Dissolves:
 
     def feed(self, frame: SmallFrame) -> Iterator[Transition]:
         """Take the next frame of the film; give the transitions that are now certain."""
-        number = round(frame.ms * self._fps / 1000)
-        if number % self._step:
-            return
+        slot = round(frame.ms * self._fps / 1000) // self._step
         if not self._frames:
-            self._base = self._next = number // self._step
+            self._base = self._next = slot
+        elif slot < self._end:
+            return
         small = cv2.resize(frame.bgr, SIZE, interpolation=cv2.INTER_AREA)
-        self._frames.append(np.asarray(cv2.cvtColor(small, cv2.COLOR_BGR2RGB), np.uint8))
-        self._times.append(frame.ms)
+        rgb = np.asarray(cv2.cvtColor(small, cv2.COLOR_BGR2RGB), np.uint8)
+        if slot > self._end + 2 * WINDOW:  # a still: nothing dissolves in it
+            yield from self._leap(slot)
+        while self._end < slot:
+            yield from self._append(self._frames[-1], self._times[-1])
+        yield from self._append(rgb, frame.ms)
+
+    def _append(self, rgb: Image, ms: int) -> Iterator[Transition]:
+        self._frames.append(rgb)
+        self._times.append(ms)
         if self._end - self._window_start() >= WINDOW:
             yield from self._look()
+
+    def _leap(self, slot: int) -> Iterator[Transition]:
+        """Go on before a slot far ahead, as if the last frame had been shown until then."""
+        last = self._frames[-1], self._times[-1]
+        for _ in range(WINDOW):
+            yield from self._append(*last)
+        if self._run is not None:
+            yield from self._close(self._run)
+        self._frames.clear()
+        self._times.clear()
+        self._base = self._next = slot - WINDOW
+        yield from self._append(*last)
 
     def finish(self) -> Iterator[Transition]:
         """Give what is left; the film has ended."""
@@ -97,6 +126,10 @@ class Dissolves:
             yield from self._look()
         if self._run is not None:
             yield from self._close(self._run)
+
+    @property
+    def warm_up_ms(self) -> int:
+        return ceil(WARM_UP_FRAMES * self._step * 1000 / self._fps)
 
     @property
     def _end(self) -> int:
@@ -134,7 +167,7 @@ class Dissolves:
                 if number - run.start >= LONGEST_RUN:
                     yield from self._close(run)
         elif run is not None:
-            run.after(number, ms)
+            run.after(ms)
             yield from self._close(run)
 
     def _close(self, run: _Run) -> Iterator[Transition]:
@@ -158,6 +191,11 @@ class DissolveShots(Shots):
         self._dissolves = Dissolves(session, media.video.fps if media.video else 0.0)
         self._hard: deque[int] = deque()  # ms of what the cut detector found
         self._soft: deque[Transition] = deque()
+
+    @property
+    def warm_up_ms(self) -> int:
+        """How much of the film before its beginning a resumed pass must see."""
+        return self._dissolves.warm_up_ms + MIN_SHOT_MS
 
     @property
     def signature(self) -> tuple[float, ...]:

@@ -99,6 +99,9 @@ class PicturePass:
             begin_ms=self._scan.resume_ms,
             threads=self._scan.options.threads,
             sample_side=max(track.stage.sample_side for track in self._tracks.values()),
+            warm_up_ms=max(
+                getattr(track.stage, "warm_up_ms", 0) for track in self._tracks.values()
+            ),
         )
         try:
             with Ahead(reader) as items:

@@ -192,6 +192,93 @@ def test_high_frame_rates_are_thinned_out(fps: float, step: int) -> None:
     assert abs(found.first_ms - 100 * step * 1000 / fps) <= 1000 / fps * step
 
 
+class Wary(Pretended):
+    """A pretended model that judges a frame by all that it is shown with, as the real one does."""
+
+    def run(self, feed: dict[str, np.ndarray], outputs: Sequence[str]) -> list[np.ndarray]:
+        brightness = feed["frames"][0].astype(np.float32).mean(axis=(1, 2, 3))
+        usual = float((brightness * np.linspace(0.5, 1.5, WINDOW)).mean())
+        return [((brightness - usual) / 8).reshape(1, WINDOW, 1)]
+
+
+def timed(times_ms: Sequence[int], seed: int) -> list[SmallFrame]:
+    """Return frames whose brightness wanders, with bursts that may be transitions."""
+    random = np.random.default_rng(seed)
+    values = random.integers(0, 60, len(times_ms))
+    for start in random.integers(0, len(times_ms), len(times_ms) // 40 + 1):
+        values[start : start + random.integers(1, 30)] += 120
+    return [
+        small_frame(number, ms, np.full((27, 48, 3), value, np.uint8))
+        for number, (ms, value) in enumerate(zip(times_ms, values, strict=True))
+    ]
+
+
+def transitions_of(frames: Sequence[SmallFrame], fps: float) -> list[Transition]:
+    one = Dissolves(Wary(), fps)  # type: ignore[arg-type]
+    found = [transition for frame in frames for transition in one.feed(frame)]
+    return found + list(one.finish())
+
+
+@pytest.mark.parametrize("fps", [8.0, 12.5, 15.0, 23.976, 25.0, 30.0, 50.0, 59.94, 120.0])
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_resumed_pass_finds_the_same_changes_at_any_frame_rate(fps: float, seed: int) -> None:
+    step = frame_step(fps)
+    frames = timed([round(number * 1000 / fps) for number in range(500 * step)], seed)
+    whole = transitions_of(frames, fps)
+    warm_up = Dissolves(Wary(), fps).warm_up_ms  # type: ignore[arg-type]
+    for number in range(260 * step, 470 * step, 37 * step):
+        begin = frames[number].ms
+        shown = [frame for frame in frames if frame.ms >= begin - warm_up]
+        resumed = [one for one in transitions_of(shown, fps) if one.cut_ms >= begin]
+        assert resumed == [one for one in whole if one.cut_ms >= begin]
+    assert len([one for one in whole if one.cut_ms >= frames[260 * step].ms]) > 2
+
+
+def test_a_resumed_pass_finds_the_same_changes_where_the_frame_rate_varies() -> None:
+    random = np.random.default_rng(5)
+    times = np.cumsum(random.choice([20, 40, 41, 80, 400], 900)).tolist()
+    frames = timed(times, 5)
+    whole = transitions_of(frames, 25.0)
+    warm_up = Dissolves(Wary(), 25.0).warm_up_ms  # type: ignore[arg-type]
+    for number in range(400, 860, 61):
+        begin = frames[number].ms
+        shown = [frame for frame in frames if frame.ms >= begin - warm_up]
+        resumed = [one for one in transitions_of(shown, 25.0) if one.cut_ms >= begin]
+        assert resumed == [one for one in whole if one.cut_ms >= begin]
+    times_of = {frame.ms for frame in frames}
+    assert all(one.cut_ms in times_of for one in whole)
+    assert len(whole) > 5
+
+
+def test_a_film_that_stands_still_for_a_day_is_soon_looked_at() -> None:
+    model = Pretended()
+    one = Dissolves(model, 25)  # type: ignore[arg-type]
+    day = 24 * 3_600_000
+    found: list[Transition] = []
+    for start in (0, day):
+        for number in range(150):
+            bgr = np.full((27, 48, 3), LIKELY if number in (100, 101) else 0, np.uint8)
+            found += one.feed(small_frame(number, start + number * 40, bgr))
+    found += one.finish()
+    assert [transition.first_ms for transition in found] == [4000, day + 4000]
+    assert len(model.windows) < 20
+
+
+def test_a_pass_over_a_film_begins_as_early_as_its_stages_want(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    pretend(monkeypatch)
+    film_of_shots = make_film(tmp_path / "film.mkv", shots=(12.0,), size=(32, 18), sound=())
+    times: list[int] = []
+    feed = Dissolves.feed
+    monkeypatch.setattr(
+        Dissolves, "feed", lambda self, frame: times.append(frame.ms) or feed(self, frame)
+    )
+    run_pass(film_of_shots.path, WITH, resume_ms=10_000)
+    assert dissolves.WARM_UP_FRAMES == 125
+    assert times[0] <= 10_000 - 125 * 40 - MIN_SHOT_MS < times[-1]
+
+
 # --- cuts and dissolves together ------------------------------------------------------------------
 
 
