@@ -20,7 +20,10 @@ from typing import ClassVar, Protocol
 from companion.model import ListedItem, ListedLibrary, ListedPage, ListedProblem
 from connectors.mapping import PathMapping
 
-CONNECTORS = {"folder": "connectors.folder:Folders"}
+CONNECTORS = {
+    "folder": "connectors.folder:Folders",
+    "jellyfin": "connectors.jellyfin:Jellyfin",
+}
 
 
 class Connector(Protocol):
@@ -247,6 +250,18 @@ class Changes(Protocol):
 
         The first one says LOOK_AGAIN once it listens, and so does each return after a silence.
         Raises AuthFailed when the token is refused, and nothing else that is meant to be caught.
+        """
+        ...
+
+    def changed_since(self, at_ms: int) -> AsyncIterator[FoundItems]:
+        """Yield, in pages, the items that the server has saved at or after a time by its own clock
+        (Unix ms, as in `ListedItem.saved_at_ms`). What it has forgotten is not told."""
+        ...
+
+    async def count(self) -> int:
+        """Return how many items the daemon's account sees in all its libraries, in one request.
+
+        A number that differs from the last time tells that something went.
         """
         ...
 

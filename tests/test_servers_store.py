@@ -20,7 +20,7 @@ from companion.model import (
 )
 from companion.store import db, library, listing, servers
 from companion.store.listing import Look
-from companion.store.servers import Identity, Server
+from companion.store.servers import Identity, Reached, Server
 
 NOW = 1_700_000_000_000
 HOME = Server(
@@ -143,6 +143,16 @@ def test_a_removed_server_takes_its_items_and_people_along_and_leaves_the_findin
     assert servers.identities(connection, account) == []
 
 
+def test_how_far_a_server_is_known_is_kept(connection: apsw.Connection) -> None:
+    home = add(connection)
+    assert servers.reached(connection, home.id) == Reached()
+    now = Reached(listed_at_ms=NOW, saved_until_ms=NOW - 5, counted=7)
+    servers.keep_reached(connection, home.id, now)
+    servers.change_server(connection, replace(home, name="Attic"))
+    assert servers.reached(connection, home.id) == now
+    assert servers.reached(connection, 99) == Reached()
+
+
 # --- people --------------------------------------------------------------------------------------
 
 
@@ -233,9 +243,16 @@ def test_items_are_found_by_what_their_server_calls_them(connection: apsw.Connec
     assert servers.item_ids(connection, home.id, ["i1"]) == []
 
 
-def test_items_of_plain_folders_belong_to_nobodys_server(connection: apsw.Connection) -> None:
-    put(connection, add(connection))
-    assert servers.items_without_accounts(connection) == []
+def test_an_item_is_told_by_its_server_and_everything_of_a_server_by_its_libraries(
+    connection: apsw.Connection,
+) -> None:
+    home = add(connection)
+    _, item_id = put(connection, home)
     folders = library.save_server(connection, kind="folder", name="Folders", now_ms=NOW)
-    _, item_id = put(connection, replace(HOME, id=folders))
-    assert servers.items_without_accounts(connection) == [item_id]
+    _, other = put(connection, replace(HOME, id=folders))
+    assert servers.items_of_server(connection, home.id) == [item_id]
+    places = {item_id: (home.id, "i1"), other: (folders, "i1")}
+    assert servers.external_ids(connection, [item_id, other, 99]) == places
+    connection.execute("update items set gone_at_ms = 1 where id = ?", (item_id,))
+    assert servers.items_of_server(connection, home.id) == []
+    assert servers.external_ids(connection, [item_id]) == {}

@@ -12,7 +12,7 @@ import apsw
 
 LISTED = (
     "servers.id, servers.kind, servers.name, connections.url, public_url, identity, version,"
-    " account_id, account_name, token, mappings, libraries, authority, listed_at_ms"
+    " account_id, account_name, token, mappings, libraries, authority"
 )
 
 
@@ -21,7 +21,7 @@ class Server:
     """A configured media server. sealed: the daemon's token, None if it has none.
 
     mappings: (prefix on the server, prefix here). libraries: external ids of the chosen ones, empty
-    for all. listed_at_ms: Unix ms of the last listing of everything that came to its end, else 0.
+    for all.
     """
 
     id: int
@@ -37,7 +37,6 @@ class Server:
     mappings: tuple[tuple[str, bytes], ...] = ()
     libraries: tuple[str, ...] = ()
     authority: str = ""
-    listed_at_ms: int = 0
 
     @property
     def owns(self) -> str:
@@ -93,13 +92,12 @@ def _servers(c: apsw.Connection, condition: str, *keys: str | int) -> Iterator[S
         "id", "kind", "name", "url", "public_url", "identity", "version",
         "account_id", "account_name", "sealed",
     )  # fmt: skip
-    for *values, mappings, libraries, authority, listed_at_ms in rows:
+    for *values, mappings, libraries, authority in rows:
         yield Server(
             **dict(zip(names, values, strict=True)),
             mappings=tuple((there, bytes.fromhex(here)) for there, here in json.loads(mappings)),
             libraries=tuple(json.loads(libraries)),
             authority=authority,
-            listed_at_ms=listed_at_ms,
         )
 
 
@@ -168,8 +166,32 @@ def remove_server(c: apsw.Connection, server_id: int, *, now_ms: int) -> None:
     )
 
 
-def listed_to_the_end(c: apsw.Connection, server_id: int, now_ms: int) -> None:
-    c.execute("update connections set listed_at_ms = ? where server_id = ?", (now_ms, server_id))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reached:
+    """Up to where a server is known. listed_at_ms: Unix ms of the last whole listing by our clock,
+    saved_until_ms: of its newest item by the server's, counted: items it had; 0, 0, -1 before."""
+
+    listed_at_ms: int = 0
+    saved_until_ms: int = 0
+    counted: int = -1
+
+
+def reached(c: apsw.Connection, server_id: int) -> Reached:
+    row: Any = c.execute(
+        "select listed_at_ms, saved_until_ms, counted from connections where server_id = ?",
+        (server_id,),
+    ).fetchone()
+    if row is None:
+        return Reached()
+    return Reached(listed_at_ms=row[0], saved_until_ms=row[1], counted=row[2])
+
+
+def keep_reached(c: apsw.Connection, server_id: int, now: Reached) -> None:
+    c.execute(
+        "update connections set listed_at_ms = ?, saved_until_ms = ?, counted = ?"
+        " where server_id = ?",
+        (now.listed_at_ms, now.saved_until_ms, now.counted, server_id),
+    )
 
 
 # --- people --------------------------------------------------------------------------------------
@@ -253,11 +275,22 @@ def item_ids(c: apsw.Connection, server_id: int, external_ids: Iterable[str]) ->
     return [int(str(row[0])) for row in rows]
 
 
-def items_without_accounts(c: apsw.Connection) -> list[int]:
-    """Return the ids of live items in plain folders, which nobody but the owner may see."""
+def items_of_server(c: apsw.Connection, server_id: int) -> list[int]:
+    """Return the ids of all live items of a server."""
     rows = c.execute(
-        "select items.id from items join libraries on libraries.id = items.library_id"
-        " where items.gone_at_ms is null"
-        " and libraries.server_id not in (select server_id from connections)"
+        "select items.id from libraries join items on items.library_id = libraries.id"
+        " where libraries.server_id = ? and items.gone_at_ms is null",
+        (server_id,),
     )
     return [int(str(row[0])) for row in rows]
+
+
+def external_ids(c: apsw.Connection, item_ids: Iterable[int]) -> dict[int, tuple[int, str]]:
+    """Return item id -> (server id, what the server calls it) of live items."""
+    rows: Iterable[Any] = c.execute(
+        "select items.id, libraries.server_id, items.external_id from json_each(?) as wanted"
+        " cross join items on items.id = wanted.value and items.gone_at_ms is null"
+        " cross join libraries on libraries.id = items.library_id",
+        (json.dumps(list(item_ids)),),
+    )
+    return {item_id: (server_id, external_id) for item_id, server_id, external_id in rows}

@@ -15,7 +15,9 @@ create table connections (
     mappings text not null default '[]',
     libraries text not null default '[]',
     authority text not null default '',
-    listed_at_ms integer not null default 0 -- when everything was listed last, to the end
+    listed_at_ms integer not null default 0, -- when everything was listed last, to the end
+    saved_until_ms integer not null default 0, -- by the server's clock: changes up to here are known
+    counted integer not null default -1 -- items that the server had then
 ) strict;
 
 create unique index connections_by_identity on connections (identity);
