@@ -125,15 +125,19 @@ class Plex:
         """The owner's token is known by what it may do, everybody else's only to plex.tv."""
         token = plex_http.usable_token(token.strip(), self.name)
         identity = await self.identity()
-        if await self._visible.is_owner(token):
-            root = await self._http.get("/", token=token)
-            return Account(
-                external_id=OWNER_ID,
-                name=reading.text(root.get("myPlexUsername")) or "owner",
-                is_admin=True,
-                token=plex_tokens.packed(token, OWNER_ID, ours=False),
-            )
-        return await self._tv.by_token(token, identity.id)
+        try:
+            is_owner = await self._visible.is_owner(token)
+        except AuthFailed:  # an account's token, which opens a server of its own only
+            is_owner = False
+        if not is_owner:
+            return await self._tv.by_token(token, identity.id)
+        root = await self._http.get("/", token=token)
+        return Account(
+            external_id=OWNER_ID,
+            name=reading.text(root.get("myPlexUsername")) or "owner",
+            is_admin=True,
+            token=plex_tokens.packed(token, OWNER_ID, ours=False),
+        )
 
     async def sign_out(self, token: str) -> None:
         known = plex_tokens.known(token)

@@ -16,7 +16,7 @@ from tests.fakes.plex_world import World, household
 
 OWNER, GUEST, CHILD = "owner-token-anna", "guest-token-ben", "child-token-mia"
 TOKENS = (OWNER, GUEST, CHILD)
-FAST = Pace(first_pause_s=0.001, longest_pause_s=0.01, poll_s=0.001, quiet_s=0.02)
+FAST = Pace(first_pause_s=0.001, longest_pause_s=0.01, poll_s=0.001, quiet_s=0.05)
 MAPPED = (PathMapping(server="/srv/media", local=b"/mnt/films"),)
 
 
