@@ -15,7 +15,7 @@ from pathlib import Path
 import apsw
 
 from companion import commits
-from companion.findings import Line, MediaInfo, OnscreenText, PictureVector, Scene, Word
+from companion.findings import Line, MediaInfo, OnscreenText, PictureVector, Scene, Tags, Word
 from companion.model import (
     File,
     ItemKind,
@@ -227,3 +227,17 @@ def put_frames(
             found.append(PictureVector(at_ms, "words", looks.shows(name)))
     identities = {"looks": LOOKS_MODEL, "words": WORDS_MODEL}
     pictures.keep_vectors(connection, file_id, found, identities)
+
+
+def put_tags(
+    connection: apsw.Connection, file_id: int, scenes: Mapping[int, Mapping[str, float]]
+) -> None:
+    """Keep what a frame in the middle of each scene, by number, shows: name -> probability."""
+    pictures.keep_tags(
+        connection,
+        file_id,
+        [
+            Tags(number * SCENE_MS + SCENE_MS // 2, tuple(shows.items()))
+            for number, shows in scenes.items()
+        ],
+    )

@@ -1,8 +1,8 @@
 """What a search may find at all, worked out before anything is counted or ranked: what the viewer
 may see, what holds every quote, what no minus leaves out.
 
-Quotes and what is left out look at what is said and at titles: `"home alone" aunt` finds the aunt
-in the film of that name. Functions of a connection.
+Quotes look at what is said, at what is written in the picture and at titles: `"home alone" aunt`
+finds the aunt in the film of that name. A minus looks at tags as well. Functions of a connection.
 """
 
 from collections.abc import Callable, Iterable
@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 import apsw
 
 from companion.model import Viewer
+from companion.search import tagged
 from companion.search.query import Query
-from companion.store import visibility, words
+from companion.store import tags, visibility, words
 from companion.store.codes import Mask
 from companion.store.words import Expression
 
@@ -67,12 +68,20 @@ def bounds(connection: apsw.Connection, query: Query, viewer: Viewer) -> Bounds:
         refused.update(found)
         titled = _titled_files(connection, expression, viewer, limit=None)
         shown, hidden = shown - titled, hidden | titled
+    refused |= _tagged(connection, query, Bounds(shown=shown, hidden=hidden))
     return _within_quotes(
         connection,
         query,
         viewer,
         Bounds(shown=shown, hidden=hidden, refused=frozenset(refused)),
     )
+
+
+def _tagged(connection: apsw.Connection, query: Query, bounds: Bounds) -> set[int]:
+    """Return the scenes that a minus leaves out by what they show."""
+    names = {name for term in query.without for name in tagged.named(connection, term.text)}
+    found = (tags.scenes(connection, name, bounds.accept, limit=None) for name in names)
+    return {scene_id for scenes in found for scene_id, _ in scenes}
 
 
 def _within_quotes(

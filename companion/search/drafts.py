@@ -15,10 +15,12 @@ from companion.search import marks
 from companion.search.fusion import PHRASE, Candidate
 from companion.search.marks import Cut, Wanted
 from companion.search.written import Written, written
-from companion.store import findings, library, pictures
+from companion.store import findings, library, pictures, tags
 from companion.store.pictures import OnscreenRow
+from companion.store.tags import Tag
 from scanners.passages import passages
 
+BETWEEN_TAGS = ", "
 BETWEEN_LINES = " "  # of a quote that goes on in the next one
 
 
@@ -35,9 +37,22 @@ class Heard:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Tags:
+    """The names of what a scene shows, best first. marks: those that were asked for. at_ms: when
+    the first of these is seen."""
+
+    text: str = ""
+    marks: tuple[Span, ...] = ()
+    at_ms: int | None = None
+
+
+NO_TAGS = Tags()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
     """A moment in the making. heard, written: where the words are said, and shown. meant: the
-    passage that is near in meaning. tags: names of what the scene shows, best first."""
+    passage that is near in meaning. tags: what the scene shows, best first."""
 
     candidate: Candidate
     scene: SceneRow
@@ -47,7 +62,7 @@ class Draft:
     written: Written | None
     title_marks: tuple[Span, ...]
     meant: Heard | None
-    tags: tuple[str, ...] = ()
+    tags: Tags = NO_TAGS
 
     @property
     def told(self) -> Heard | Written | None:
@@ -73,7 +88,14 @@ class Draft:
         """True if what is seen says where to start."""
         evidence = self.candidate.evidence
         said = max(evidence.words if self.told else 0.0, evidence.meaning)
-        return evidence.picture > said and not evidence.quote and not evidence.answer
+        return evidence.seen > said and not evidence.quote and not evidence.answer
+
+    @property
+    def frame_ms(self) -> int | None:
+        """When the frame is shown that speaks for it."""
+        evidence, near_ms = self.candidate.evidence, self.candidate.frame_ms
+        by_tag = evidence.tag > evidence.picture or near_ms is None
+        return self.tags.at_ms if by_tag and self.tags.at_ms is not None else near_ms
 
     @property
     def place(self) -> tuple[str, int] | None:
@@ -85,8 +107,8 @@ class Draft:
 
     @property
     def at_ms(self) -> int:
-        if self.by_picture and self.candidate.frame_ms is not None:
-            return self.candidate.frame_ms
+        if self.by_picture and self.frame_ms is not None:
+            return self.frame_ms
         return self._start.at_ms if self._start is not None else self.scene.start_ms
 
     @property
@@ -115,7 +137,7 @@ def drafts(
     """Return what is to be shown of candidates, in their order."""
     scenes = findings.scenes_with_lines(connection, [each.scene_id for each in candidates])
     films = library.films(connection, {scene.file_id for scene, _ in scenes.values()})
-    tags = pictures.tags_of_scenes(connection, scenes)
+    shows = tags.of_scenes(connection, scenes)
     texts = pictures.onscreen_of_scenes(connection, _by_words(candidates))
     shown: dict[int, Film] = {}
     found: list[Draft] = []
@@ -134,8 +156,7 @@ def drafts(
             film = shown[item.id] = Film(file, item, name, marks.mark_words(name, wanted))
         draft = _draft(candidate, read, texts.get(candidate.scene_id, ()), film, wanted)
         if draft is not None:
-            shows = tags.get(candidate.scene_id)
-            found.append(replace(draft, tags=tuple(shows)) if shows else draft)
+            found.append(replace(draft, tags=_tags(shows.get(candidate.scene_id, ()), wanted)))
     return found
 
 
@@ -167,7 +188,7 @@ def _draft(
     seen = written(texts, cuts, wanted, in_a_row=in_a_row)
     spans = [span for found in in_title if found is not None for span in found.marks[0]]
     title_marks = marks.joined([*spans, *film.marks]) if spans else film.marks
-    speaking = (heard, seen, title_marks, evidence.meaning > 0, evidence.picture > 0)
+    speaking = (heard, seen, title_marks, evidence.meaning > 0, evidence.seen > 0)
     if not any(speaking):
         return None
     return Draft(
@@ -180,6 +201,15 @@ def _draft(
         title_marks=title_marks,
         meant=_meant(lines, candidate.part) if evidence.meaning > 0 else None,
     )
+
+
+def _tags(shown: Sequence[Tag], wanted: Wanted) -> Tags:
+    if not shown:
+        return NO_TAGS
+    text = BETWEEN_TAGS.join(tag.name for tag in shown)
+    asked_for = (tag.at_ms for tag in shown if marks.mark_words(Cut(tag.name), wanted))
+    spans = marks.mark_words(Cut(text), wanted)
+    return Tags(text=text, marks=spans, at_ms=next(asked_for, None))
 
 
 def _heard(

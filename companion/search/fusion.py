@@ -24,6 +24,11 @@ SOME_WORDS = 0.8  # times the square of the share of words that are there: half 
 COMMON_WORDS = 0.5  # every word, but all of them are everywhere
 TIE = 0.02  # share of a words score that bm25 may take from scenes with the same words
 
+# --- tags: guesses of a model, of which 13 in 17 are right ----------------------------------------
+
+TAG_LEAST, TAG_SURE = 0.5, 0.75  # a tag that is all of the query, at probability 0 and 1
+TAG_WORTH = 0.8  # of a word that is said; beside other words that are
+
 # --- joining -------------------------------------------------------------------------------------
 
 PICTURE_TO_TEXT = 0.35 / 0.5  # the default weights; both kinds count in full then
@@ -94,6 +99,12 @@ def words_score(share: float) -> float:
     return SOME_WORDS * share**2
 
 
+def tag_score(share: float, chance: float) -> float:
+    """Return the score of a scene whose tags name a share (0..1) of a query's words. chance: the
+    probability of the surest of these tags."""
+    return share**2 * (TAG_LEAST + (TAG_SURE - TAG_LEAST) * chance)
+
+
 def tie(score: float, place: float) -> float:
     """Put scenes with the same words in order. place: 0 for the first by bm25, 1 for the last."""
     return score - TIE * score * min(1.0, max(0.0, place))
@@ -120,11 +131,12 @@ class TitleAnswer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Said:
-    """Words and titles. scores: scene id -> 0..1. files: scene id -> file id. titles: file id ->
-    share of the query that is in its title. quoted: scenes that say an exact quote. telling: the
-    words of the query that count, to be marked."""
+    """Words, titles and tags. scores: scene id -> 0..1. tags: the same for what scenes show. files:
+    scene id -> file id. titles: file id -> share of the query that is in its title. quoted: scenes
+    that say or show an exact quote. telling: the words of the query that count, to be marked."""
 
     scores: Mapping[int, float] = field(default_factory=dict)
+    tags: Mapping[int, float] = field(default_factory=dict)
     files: Mapping[int, int] = field(default_factory=dict)
     titles: Mapping[int, float] = field(default_factory=dict)
     quoted: Collection[int] = ()
@@ -165,7 +177,8 @@ NOTHING_LOOKED_AT = Looked()
 
 class Evidence(NamedTuple):
     """What the legs say of one scene, each 0..1; 0 where a leg found nothing. quote: an exact
-    quote is said in it. answer: the title of its film is what was asked for."""
+    quote is said in it. answer: the title of its film is what was asked for. picture: how near a
+    frame is; tag: words of the query name what it shows."""
 
     words: float = 0.0
     meaning: float = 0.0
@@ -173,6 +186,12 @@ class Evidence(NamedTuple):
     quote: bool = False
     answer: bool = False
     picture: float = 0.0
+    tag: float = 0.0
+
+    @property
+    def seen(self) -> float:
+        """What the picture says. Tags and nearness come from one model, so they do not add up."""
+        return max(self.picture, self.tag)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,7 +237,7 @@ def fuse(
         **{each.scene_id: each.file_id for each in said.answers},
     }
     found = []
-    for scene_id in {*said.scores, *meanings, *answers, *seen}:
+    for scene_id in {*said.scores, *said.tags, *meanings, *answers, *seen}:
         evidence = Evidence(
             said.scores.get(scene_id, 0.0),
             meanings.get(scene_id, 0.0),
@@ -226,6 +245,7 @@ def fuse(
             scene_id in said.quoted,
             scene_id in answers,
             seen.get(scene_id, 0.0),
+            said.tags.get(scene_id, 0.0),
         )
         found.append(
             (-score(evidence, weights, together=together), files[scene_id], scene_id, evidence)
@@ -267,7 +287,7 @@ def score(evidence: Evidence, weights: Weights, *, together: bool = False) -> fl
     both were asked for, so what lacks one of them loses by that.
     """
     text = text_score(evidence.words, evidence.meaning) if weights.text > 0 else 0.0
-    seen = evidence.picture if weights.picture > 0 else 0.0
+    seen = evidence.seen if weights.picture > 0 else 0.0
     if text > 0 and seen > 0:
         seen *= _share(weights.picture, PICTURE_TO_TEXT * weights.text)
         text *= _share(weights.text, weights.picture / PICTURE_TO_TEXT)

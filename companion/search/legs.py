@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import apsw
 
 from companion.model import Viewer
-from companion.search import fusion
+from companion.search import fusion, tagged
 from companion.search.bounds import Bounds, bounds, mask
 from companion.search.encoding import Vector
 from companion.search.fusion import Looked, Near, Said
@@ -36,12 +36,21 @@ OWN_SHARE = 0.2  # of the query that a scene must hold itself before its film's 
 
 
 def said(
-    connection: apsw.Connection, query: Query, viewer: Viewer, places: int = CANDIDATES
+    connection: apsw.Connection,
+    query: Query,
+    viewer: Viewer,
+    places: int = CANDIDATES,
+    *,
+    tags: bool = True,
 ) -> Said:
-    """Ask the words and the titles. places: how many moments are to be shown."""
+    """Ask the words and the titles, and the tags. places: how many moments are to be shown."""
     within = bounds(connection, query, viewer)
     counted = _count(connection, query, viewer, within)
     named = titles(connection, query, viewer, within, counted)
+    sure: dict[int, float] = {}
+    if counted and tags:
+        most = max(places, CANDIDATES)
+        sure = tagged.find(connection, _telling(counted), within.accept, limit=most)
     if counted:
         scores = _shares(connection, query, within, counted, named)
     else:
@@ -51,15 +60,30 @@ def said(
     best = sorted(scores, key=lambda scene_id: (-scores[scene_id], scene_id))[
         : max(places, CANDIDATES)
     ]
-    files = visibility.files_of_scenes(connection, best)
+    shown = _shown(counted, sure)
+    files = visibility.files_of_scenes(connection, {*best, *shown})
     return Said(
         scores={scene_id: scores[scene_id] for scene_id in best if scene_id in files},
+        tags={scene_id: score for scene_id, score in shown.items() if scene_id in files},
         files=files,
         titles=named.shares,
         quoted=within.quoted,
         answers=named.answers,
         telling=_to_mark(counted),
     )
+
+
+def _shown(counted: Sequence[Counted], sure: Mapping[int, float]) -> dict[int, float]:
+    """Return the score of every scene whose tags name words of the query. sure: how probable the
+    surest tag is, by scene."""
+    asked = _telling(counted)
+    whole = sum(each.weight for each in asked)
+    return {
+        scene_id: fusion.tag_score(
+            sum(each.tags.get(scene_id, 0.0) * each.weight for each in asked) / whole, chance
+        )
+        for scene_id, chance in sure.items()
+    }
 
 
 def _count(
@@ -139,7 +163,8 @@ def _shares(
 
 
 def _held(connection: apsw.Connection, rare: Sequence[Counted], named: Titles) -> dict[int, float]:
-    """Return the share of the query in each scene, counting what its film's title adds."""
+    """Return the share of the query in each scene, counting what its film's title and its own tags
+    add."""
     held: defaultdict[int, float] = defaultdict(float)
     for each in rare:
         for scene_id, worth in each.scenes.items():
@@ -147,14 +172,13 @@ def _held(connection: apsw.Connection, rare: Sequence[Counted], named: Titles) -
     whole = sum(each.weight for each in rare)
     telling = [each for each, weight in held.items() if weight >= OWN_SHARE * whole]
     files = visibility.files_of_scenes(connection, telling) if named.items else {}
-    for scene_id, file_id in files.items():
-        item_id = named.items.get(file_id)
-        if item_id is not None:
-            held[scene_id] += sum(
-                each.titles.get(item_id, 0.0) * each.weight
-                for each in rare
-                if scene_id not in each.scenes
-            )
+    items = {scene_id: named.items.get(file_id, 0) for scene_id, file_id in files.items()}
+    for each in rare:
+        for scene_id in telling if each.titles or each.tags else ():
+            if scene_id not in each.scenes:
+                titled = each.titles.get(items.get(scene_id, 0), 0.0)
+                shown = fusion.TAG_WORTH * each.tags.get(scene_id, 0.0)
+                held[scene_id] += max(titled, shown) * each.weight
     return {scene_id: weight / whole for scene_id, weight in held.items()}
 
 

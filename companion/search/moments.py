@@ -99,12 +99,13 @@ def _reasons(draft: Draft) -> tuple[Reason, ...]:
             marks=draft.title_marks,
         )
         reasons.insert(0 if draft.by_title else len(reasons), title)
-    if evidence.picture >= WORTH_SAYING or draft.by_picture:
+    if evidence.seen >= WORTH_SAYING or draft.by_picture:
         seen = Reason(
             leg=Leg.PICTURE,
-            score=round(evidence.picture, 4),
-            text=", ".join(draft.tags),
-            at_ms=draft.candidate.frame_ms,
+            score=round(evidence.seen, 4),
+            text=draft.tags.text,
+            marks=draft.tags.marks,
+            at_ms=draft.frame_ms,
         )
         reasons.insert(0 if draft.by_picture else len(reasons), seen)
     if evidence.meaning >= WORTH_SAYING or not reasons:

@@ -7,6 +7,7 @@ alone and a note tells why.
 """
 
 import asyncio
+import functools
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -164,8 +165,11 @@ class Search:
     async def _said(self, asked: _Asked) -> Said:
         if asked.mode is Mode.MEANING or not asked.query.terms:
             return fusion.NOTHING_SAID
+        tags = self._config.features.vision and asked.weights.picture > 0
         async with asked.turn:
-            return await self._store.read(legs.said, asked.query, asked.viewer, asked.places)
+            return await self._store.read(
+                functools.partial(legs.said, tags=tags), asked.query, asked.viewer, asked.places
+            )
 
     async def _meant(self, asked: _Asked) -> tuple[Near, _Noted]:
         """Ask the leg of meaning; what it cannot do is said in notes."""

@@ -6,7 +6,7 @@ its pairs, so that a sentence without spaces, or a word with another particle, s
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from companion.search.query import Query, Word
 from companion.store import folding, words
@@ -35,13 +35,14 @@ class Term:
 @dataclass(frozen=True, slots=True)
 class Counted:
     """A term with the scenes and the titles of items it is in: id -> worth, 0..1. common: in too
-    many scenes to name them all."""
+    many scenes to name them all. tags: scenes that show it, as far as their tags say."""
 
     term: Term
     weight: float
     common: bool
     scenes: dict[int, float]
     titles: dict[int, float]
+    tags: dict[int, float] = field(default_factory=dict)
 
 
 def terms(query: Query) -> list[Term]:

@@ -187,19 +187,6 @@ def frame_times(
     return {row[0]: row[1] for row in rows}
 
 
-def tags_of_scenes(connection: apsw.Connection, scene_ids: Iterable[int]) -> dict[int, list[str]]:
-    """Return the names of the tags of each scene, best first."""
-    found: dict[int, list[str]] = {}
-    rows = connection.execute(
-        "select scene_id, name from tags where scene_id in (select value from json_each(?))"
-        " order by scene_id, score desc, name",
-        (json.dumps(list(scene_ids)),),
-    )
-    for scene_id, name in rows:
-        found.setdefault(scene_id, []).append(name)
-    return found
-
-
 def role_of(space: str) -> str:
     """Return the role under which the models of a space are known."""
     return f"picture {space}"
