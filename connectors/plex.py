@@ -37,8 +37,9 @@ from connectors.base import (
     SignInWay,
     Watched,
 )
+from connectors.plex_changes import PlexChanges
 from connectors.plex_client import PlexClient, Pool
-from connectors.plex_events import NEWEST, Events, Pace
+from connectors.plex_events import Events, Pace
 from connectors.plex_http import PlexHttp, Refused
 from connectors.plex_listing import Page
 from connectors.plex_reading import Section
@@ -86,6 +87,7 @@ class Plex:
             public_url=self._public_url,
         )
         self._visible = PlexVisible(self._http, setup.libraries)
+        self._changes = PlexChanges(self._visible, self._own.secret, setup.name, self._details)
         self._identity: ServerIdentity | None = None
 
     # --- signing in ------------------------------------------------------------------------------
@@ -168,17 +170,14 @@ class Plex:
         await self.identity()
 
     async def some_items(self, item_ids: Collection[str]) -> FoundItems:
-        found = await self._details(item_ids, await self._own_sections())
-        return FoundItems(items=found.items, problems=found.problems)
+        return await self._details(item_ids, await self._own_sections())
 
     async def sample_paths(self) -> tuple[str, ...]:
         sections = (await self._own_sections()).values()
         found = await self._pool.call(lambda: plex_items.samples(self._client, sections))
         return tuple(sorted(found))
 
-    async def _details(
-        self, ids: Collection[str], sections: Mapping[str, Section]
-    ) -> plex_items.Details:
+    async def _details(self, ids: Collection[str], sections: Mapping[str, Section]) -> FoundItems:
         mappings = self._setup.mappings
         return await self._pool.call(
             lambda: plex_items.details(self._client, ids, sections, mappings)
@@ -227,21 +226,17 @@ class Plex:
     # --- changes ---------------------------------------------------------------------------------
 
     async def changes(self) -> AsyncIterator[Change]:
-        events = Events(self._http, self._own.secret, self._newest, self._pace)
+        events = Events(self._http, self._own.secret, self._changes.newest, self._pace)
         async for change in events.changes():
             yield change
 
-    async def _newest(self) -> dict[str, Page]:
-        """Return the rows of each library that changed last: one small question a library."""
-        pages = {}
-        for section in (await self._visible.sections(self._own.secret)).values():
-            pages[section.id] = await self._visible.page(
-                plex_listing.page_path(section),
-                token=self._own.secret,
-                query={**plex_listing.page_query(section), "sort": "updatedAt:desc"},
-                headers=plex_listing.page_headers(0, NEWEST),
-            )
-        return pages
+    async def changed_since(self, at_ms: int) -> AsyncIterator[FoundItems]:
+        await self.identity()
+        async for found in self._changes.changed_since(at_ms):
+            yield found
+
+    async def count(self) -> int:
+        return await self._changes.count()
 
     # --- playing, pictures, links ----------------------------------------------------------------
 

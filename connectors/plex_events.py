@@ -34,7 +34,6 @@ MOMENT_S = 2.0  # but no longer than that
 MOST_IDS = 200  # told at once
 POLL_S = 60.0
 POLLS = 10  # before the websocket is tried again
-NEWEST = 50  # rows that a poll looks at
 LONGEST_PAUSE_S = 300.0
 LOOK_AGAIN = Change(kind=ChangeKind.LOOK_AGAIN)
 

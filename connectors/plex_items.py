@@ -8,11 +8,11 @@ server's clear "no such item" lets it go.
 
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from xml.etree.ElementTree import Element
 
 from companion.listed import ListedItem, ListedLibrary, ListedPart, ListedProblem
 from connectors import plex_listing, plex_reading as reading
+from connectors.base import FoundItems
 from connectors.mapping import PathMapping, to_local
 from connectors.plex_client import PlexClient
 from connectors.plex_http import Refused
@@ -22,14 +22,6 @@ DETAILS = 50  # items asked for in full at once
 SAMPLES = 40  # paths for a proposal, over all libraries
 GONE = {400, 404}
 PLAYED = {"movie", "episode", "clip"}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Details:
-    """Items in full, with the section each is in, and files that lead nowhere here."""
-
-    items: tuple[tuple[str, ListedItem], ...]
-    problems: tuple[ListedProblem, ...]
 
 
 def library(section: Section, mappings: Sequence[PathMapping]) -> ListedLibrary:
@@ -47,7 +39,7 @@ def details(
     ids: Collection[str],
     sections: Mapping[str, Section],
     mappings: Sequence[PathMapping],
-) -> Details:
+) -> FoundItems:
     """Return the items of these ids that are in one of the sections. Blocks."""
     items: list[tuple[str, ListedItem]] = []
     problems: dict[bytes, ListedProblem] = {}
@@ -60,7 +52,7 @@ def details(
             items.append((section.id, made))
         elif made is not None:
             problems.setdefault(made.path, made)
-    return Details(items=tuple(items), problems=tuple(problems.values()))
+    return FoundItems(items=tuple(items), problems=tuple(problems.values()))
 
 
 def elements(client: PlexClient, ids: Collection[str]) -> Iterator[Element]:

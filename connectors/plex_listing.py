@@ -6,7 +6,7 @@ before, the listing begins again, and what was yielded already is not yielded tw
 either ends at the server's own count or raises.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 from xml.etree.ElementTree import Element
@@ -52,12 +52,12 @@ class AskPage(Protocol):
 
 
 def of_section(
-    section: Section, ask: AskPage, *, server: str
-) -> AsyncIterator[tuple[Sequence[Row], int]]:
+    section: Section, ask: AskPage, *, server: str, order: str = "addedAt"
+) -> AsyncGenerator[tuple[Sequence[Row], int]]:
     """Yield the rows of a library and how many there are. Raises ServerUnavailable if not whole."""
 
     def fetch(start: int, size: int) -> Awaitable[Page]:
-        return ask(page_path(section), page_query(section), page_headers(start, size))
+        return ask(page_path(section), page_query(section, order=order), page_headers(start, size))
 
     def changing(why: str) -> ServerUnavailable:
         return ServerUnavailable(
@@ -71,9 +71,9 @@ def page_path(section: Section) -> str:
     return f"/library/sections/{section.id}/all"
 
 
-def page_query(section: Section) -> dict[str, str]:
-    """Return what asks for the rows of a library, new items last."""
-    return {"type": section.type, "sort": "addedAt", **LIGHT}
+def page_query(section: Section, *, order: str = "addedAt") -> dict[str, str]:
+    """Return what asks for the rows of a library; as it stands, new items come last."""
+    return {"type": section.type, "sort": order, **LIGHT}
 
 
 def page_headers(start: int, size: int) -> dict[str, str]:
@@ -93,7 +93,7 @@ def page(root: Element, name: str) -> Page:
 
 async def rows(
     fetch: Fetch, *, changing: Callable[[str], ServerUnavailable]
-) -> AsyncIterator[tuple[Sequence[Row], int]]:
+) -> AsyncGenerator[tuple[Sequence[Row], int]]:
     """Yield (rows not yet yielded, how many there are), until the server's list has ended.
 
     changing: makes the error for a list that cannot be had whole.

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 from hypothesis import given, strategies as st
 
-from companion.errors import AuthFailed
+from companion.errors import AuthFailed, ServerUnavailable
 from connectors import plex_events
 from connectors.base import Change, ChangeKind
 from connectors.plex_events import _difference, _Moment, _polled
@@ -310,3 +310,56 @@ def test_no_message_breaks_the_ear(message: str) -> None:
     moment = _Moment()
     moment.add(message)
     assert moment.changes() == []
+
+
+# --- what changed since --------------------------------------------------------------------------
+
+
+async def since(home: House, at_ms: int) -> list[tuple[str, str]]:
+    return [
+        (library, item.external_id)
+        async for found in home.plex.changed_since(at_ms)
+        for library, item in found.items
+    ]
+
+
+async def test_what_was_saved_at_or_after_a_time_is_told(home: House) -> None:
+    home.world.videos["10001"].updated_at = 1_800_000_000
+    home.world.videos["212"].updated_at = 1_800_000_001
+    home.world.videos["301"].updated_at = 1_799_999_999
+    assert await since(home, 1_800_000_000_000) == [("1", "10001"), ("2", "212")]
+    assert await since(home, 1_800_000_001_001) == []
+    assert len(await since(home, 0)) == 6
+
+
+async def test_more_than_a_page_of_changes_is_told_whole(home: House) -> None:
+    for number in range(450):
+        home.world.film(f"5{number:04}", updated_at=1_800_000_000)
+    found = await since(home, 1_800_000_000_000)
+    assert len(set(found)) == len(found) == 450
+
+
+async def test_nothing_since_then_is_a_question_a_library_and_counted_on_the_way(
+    home: House,
+) -> None:
+    assert await since(home, 1_900_000_000_000) == []
+    assert await home.plex.count() == 6
+    assert len(home.server.faults.seen) == 5
+    assert not [path for path in home.server.faults.paths() if "metadata" in path]
+
+
+async def test_a_count_of_its_own_asks_for_no_rows(home: House) -> None:
+    assert await home.plex.count() == 6
+    asked = [each for each in home.server.faults.seen if each.path.endswith("/all")]
+    assert {each.headers["X-Plex-Container-Size"] for each in asked} == {"0"}
+    del home.world.videos["10001"]
+    assert await home.plex.count() == 5
+
+
+async def test_a_count_is_not_taken_from_a_look_that_was_broken_off(home: House) -> None:
+    home.server.faults.on("/library/sections/2/all", status=500, times=1)
+    with pytest.raises(ServerUnavailable):
+        await since(home, 0)
+    home.server.faults.seen.clear()
+    assert await home.plex.count() == 6
+    assert len(home.server.faults.seen) == 4
