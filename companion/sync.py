@@ -10,7 +10,7 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,13 +18,15 @@ from companion import looks
 from companion.config import Config
 from companion.errors import AuthFailed, ServerUnavailable
 from companion.library_sync import LibraryRun, Run, Unsettled
-from companion.model import ListedLibrary, ListedProblem, Stat
+from companion.model import ListedLibrary, ListedPage, ListedProblem, Stat
 from companion.paths import is_below, plain, spelled
-from companion.store import jobs, library, listing, roots
+from companion.servers import Servers
+from companion.store import jobs, library, listing, roots, servers as kept
 from companion.store.db import Store
 from companion.store.roots import Root
+from companion.store.servers import Reached, Server
 from connectors import base
-from connectors.base import Connector
+from connectors.base import Connector, FoundItems, MediaServer
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +34,8 @@ ROOT_LIMIT_S = 60.0  # a folder that is silent for so long is away
 TELL_S = 10.0  # during a long first sync, others hear of new files this often
 PLACES_TRIED = 20  # known files looked for where another disk is mounted
 ADOPT_BATCH = 500
+SWEEP_MS = 24 * 3600 * 1000  # a server is listed to its end this often: not all deletions are told
+OVERLAP_MS = 60_000  # changes are asked for again from a little before the newest known one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,12 +70,14 @@ class Sync:
         config: Config,
         on_change: Callable[[], None],
         *,
+        servers: Servers | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.when_settling: Callable[[float], None] = lambda _seconds: None  # look again in so many
         self._store = store
         self._config = config
         self._on_change = on_change
+        self._servers = servers
         self._clock = clock
         self._turn = asyncio.Lock()
         self._away: tuple[str, ...] = ()
@@ -94,15 +100,20 @@ class Sync:
         settle_s: a file that changed less long ago waits; None: as configured. If something waits,
         `when_settling` is told when to come again.
         """
-        wait_s = self._config.sync.settle_s if settle_s is None else settle_s
         async with self._turn:
-            run = Run(settle_s=wait_s, clock=self._clock, tell=self._telling())
-            for connector in self._connectors():
-                try:
-                    await self._server(connector, folder, run)
-                finally:
-                    await connector.close()
+            run = self._begin(settle_s)
+            folders = self._folders()
+            try:
+                await self._server(folders, folder, run)
+            finally:
+                await folders.close()
+            for server in await self._servers.all() if self._servers else ():
+                await self._media_server(server, folder, run)
             return await self._finish(run)
+
+    def _begin(self, settle_s: float | None = None) -> Run:
+        wait_s = self._config.sync.settle_s if settle_s is None else settle_s
+        return Run(settle_s=wait_s, clock=self._clock, tell=self._telling())
 
     def _telling(self) -> Callable[[], None]:
         """Return what tells others of new files, but not all the time."""
@@ -116,7 +127,7 @@ class Sync:
 
         return tell
 
-    def _connectors(self) -> list[Connector]:
+    def _folders(self) -> Connector:
         libraries = [
             ListedLibrary(
                 external_id=spelled(os.fsencode(folder.path)),
@@ -126,7 +137,7 @@ class Sync:
             )
             for folder in self._config.folders
         ]
-        return [base.load("folder")(libraries)]
+        return base.load("folder")(libraries)
 
     async def _finish(self, run: Run) -> SyncReport:
         await self._adopt(run)
@@ -164,29 +175,38 @@ class Sync:
 
     # --- one server ------------------------------------------------------------------------------
 
-    async def _server(self, connector: Connector, folder: Path | None, run: Run) -> None:
-        server_id = await self._store.write(
-            library.save_server,
-            kind=connector.kind,
-            name=connector.name,
-            address=connector.address,
-            now_ms=run.now_ms,
-        )
+    async def _server(
+        self, connector: Connector, folder: Path | None, run: Run, server_id: int | None = None
+    ) -> bool:
+        """Return whether every library was listed to its end."""
+        if server_id is None:
+            server_id = await self._store.write(
+                library.save_server,
+                kind=connector.kind,
+                name=connector.name,
+                address=connector.address,
+                now_ms=run.now_ms,
+            )
         try:
             listed = await connector.libraries()
         except (ServerUnavailable, AuthFailed) as error:
             run.complete = False
             self._went_silent(connector.name, str(error))
-            return
+            return False
         self._came_back(connector.name)
         ids = [await self._store.write(library.save_library, server_id, each) for each in listed]
         gone = await self._store.write(listing.libraries_gone, server_id, ids, now_ms=run.now_ms)
         run.count(libraries=len(listed), gone=gone)
+        whole = True
         for library_id, each in zip(ids, listed, strict=True):
             if folder is None or _touches(each, os.fsencode(folder)):
-                was_unsettled = self._unsettled.get(library_id, {})
-                this = LibraryRun(self._store, library_id, each, run, was_unsettled)
-                await self._library(connector, this)
+                this = self._library_run(library_id, each, run)
+                whole = await self._library(connector, this) and whole
+        return whole and folder is None
+
+    def _library_run(self, library_id: int, listed: ListedLibrary, run: Run) -> LibraryRun:
+        was_unsettled = self._unsettled.get(library_id, {})
+        return LibraryRun(self._store, library_id, listed, run, was_unsettled)
 
     def _went_silent(self, what: str, reason: str) -> None:
         if what not in self._silent:
@@ -197,13 +217,122 @@ class Sync:
         if self._silent.pop(what, None) is not None:
             log.info("answers again from=%s", what)
 
+    # --- one server with accounts ----------------------------------------------------------------
+
+    async def catch_up(self, server_id: int) -> None:
+        """Ask a server what is new since the last time; list it all once a day, and when something
+        seems to have gone. Costs three requests if nothing is new."""
+        server, connector = await self._reach(server_id)
+        if server is None or connector is None:
+            return
+        async with self._turn:
+            run = self._begin()
+            try:
+                whole = not await self._caught_up(server, connector, run)
+            except (ServerUnavailable, AuthFailed) as error:
+                self._went_silent(server.name, str(error))
+                run.complete = False
+                whole = False
+            if whole:
+                await self._media_server(server, None, run)
+            await self._finish(run)
+
+    async def take_in(self, server_id: int, found: FoundItems) -> None:
+        """Keep items that a server has named by itself."""
+        server, connector = await self._reach(server_id)
+        if server is None or connector is None:
+            return
+        async with self._turn:
+            run = self._begin()
+            try:
+                await self._take(server, connector, found, run)
+            except (ServerUnavailable, AuthFailed) as error:
+                self._went_silent(server.name, str(error))
+            await self._finish(run)
+
+    async def forget(self, server_id: int, external_ids: Collection[str]) -> None:
+        """Mark items that their server says it has no more. Ids of anything else do nothing."""
+        async with self._turn:
+            run = self._begin()
+            gone = await self._store.write(
+                listing.drop_items, server_id, external_ids, now_ms=run.now_ms
+            )
+            run.count(gone=gone)
+            await self._finish(run)
+
+    async def _reach(self, server_id: int) -> tuple[Server | None, MediaServer | None]:
+        server = await self._store.read(kept.server_by_id, server_id)
+        if server is None or self._servers is None:
+            return None, None
+        try:
+            return server, await self._servers.connector(server_id)
+        except AuthFailed as error:
+            self._went_silent(server.name, str(error))
+            return server, None
+
+    async def _media_server(self, server: Server, folder: Path | None, run: Run) -> None:
+        """List a server to its end, and remember how far it is known now."""
+        _, connector = await self._reach(server.id)
+        if connector is None:
+            run.complete = False
+            return
+        if not await self._server(connector, folder, run, server.id):
+            return
+        try:
+            await self._keep_reached(server, await connector.count(), run, listed=True)
+        except (ServerUnavailable, AuthFailed) as error:
+            self._went_silent(server.name, str(error))
+
+    async def _caught_up(self, server: Server, connector: MediaServer, run: Run) -> bool:
+        """Take in what is new. Return False if only a whole listing can tell the rest."""
+        known = await self._store.read(kept.reached, server.id)
+        if run.now_ms - known.listed_at_ms >= SWEEP_MS or not known.saved_until_ms:
+            return False
+        async for found in connector.changed_since(known.saved_until_ms - OVERLAP_MS):
+            await self._take(server, connector, found, run)
+        self._came_back(server.name)
+        count = await connector.count()
+        if count != known.counted + run.counts.get("new", 0):
+            return False
+        if run.news:
+            await self._keep_reached(server, count, run, listed=False)
+        return True
+
+    async def _take(
+        self, server: Server, connector: MediaServer, found: FoundItems, run: Run
+    ) -> None:
+        if not found.items and not found.problems:
+            return
+        listed = {each.external_id: each for each in await connector.libraries()}
+        run.note(found.problems)
+        for external_id in dict.fromkeys(each for each, _ in found.items):
+            if external_id not in listed:  # not one of the chosen
+                continue
+            each = listed[external_id]
+            library_id = await self._store.write(library.save_library, server.id, each)
+            this = self._library_run(library_id, each, run)
+            this.away = await self._look_at_roots(this)
+            items = tuple(item for where, item in found.items if where == external_id)
+            await this.page(ListedPage(items=items))
+            self._unsettled[library_id] = {**this.was_unsettled, **this.unsettled}
+
+    async def _keep_reached(self, server: Server, count: int, run: Run, *, listed: bool) -> None:
+        known = await self._store.read(kept.reached, server.id)
+        now = Reached(
+            listed_at_ms=run.now_ms if listed else known.listed_at_ms,
+            saved_until_ms=await self._store.read(kept.newest_saved, server.id),
+            counted=count,
+        )
+        await self._store.write(kept.keep_reached, server.id, now)
+
     # --- one library -----------------------------------------------------------------------------
 
-    async def _library(self, connector: Connector, this: LibraryRun) -> None:
+    async def _library(self, connector: Connector, this: LibraryRun) -> bool:
+        """Return whether it was listed to its end."""
         this.away = await self._look_at_roots(this)
         if this.listed.roots and len(this.away) == len(this.listed.roots):
             this.run.complete = False
-            return
+            return False
         what = f"{connector.name}: {this.listed.name}"
         try:
             async for page in connector.items(this.listed):
@@ -211,10 +340,11 @@ class Sync:
         except (ServerUnavailable, AuthFailed) as error:
             this.run.complete = False
             self._went_silent(what, str(error))
-            return
+            return False
         self._came_back(what)
         self._unsettled[this.id] = this.unsettled
         await self._end(this)
+        return True
 
     async def _end(self, this: LibraryRun) -> None:
         """After a complete listing: what was not listed has gone."""

@@ -213,12 +213,32 @@ def items_gone(
     )
     lost = [row[0] for row in rows if row[0] not in seen]
     lost = [item_id for item_id in lost if not _is_hidden(c, item_id, hidden)]
+    _drop(c, lost, now_ms)
+    return len(lost)
+
+
+def _drop(c: apsw.Connection, lost: Sequence[int], now_ms: int) -> None:
     c.executemany(
         "update items set gone_at_ms = ? where id = ?", [(now_ms, item_id) for item_id in lost]
     )
     for item_id in lost:
         rows = c.execute("select path_id from parts where item_id = ?", (item_id,))
         _leave_paths(c, [row[0] for row in rows], now_ms)
+
+
+def drop_items(
+    c: apsw.Connection, server_id: int, external_ids: Collection[str], *, now_ms: int
+) -> int:
+    """Mark items that their server says it has no more; return how many were known."""
+    rows = c.execute(
+        "select items.id from json_each(?) as lost"
+        " cross join libraries on libraries.server_id = ?"
+        " cross join items on items.library_id = libraries.id"
+        " and items.external_id = lost.value and items.gone_at_ms is null",
+        (_json(sorted(external_ids)), server_id),
+    )
+    lost = [row[0] for row in rows]
+    _drop(c, lost, now_ms)
     return len(lost)
 
 

@@ -194,6 +194,16 @@ def keep_reached(c: apsw.Connection, server_id: int, now: Reached) -> None:
     )
 
 
+def newest_saved(c: apsw.Connection, server_id: int) -> int:
+    """Return when a server has last saved an item that we know, in Unix ms by its clock, else 0."""
+    row: Any = c.execute(
+        "select max(json_extract(nullif(items.facts, ''), '$.saved_at_ms')) from libraries"
+        " join items on items.library_id = libraries.id where libraries.server_id = ?",
+        (server_id,),
+    ).fetchone()
+    return int(row[0] or 0)
+
+
 # --- people --------------------------------------------------------------------------------------
 
 
