@@ -15,11 +15,13 @@ import sys
 from collections import deque
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from pathlib import Path
 
 import msgspec
 
 from companion.config import Config
 from companion.errors import ScanFailed
+from scanners import models
 from scanners.base import (
     Finished,
     Found,
@@ -45,6 +47,31 @@ LAST_WORDS = 12  # lines of standard error that are kept for the reason of a cra
 KILLED = "the scanner was killed from outside (SIGKILL), perhaps for want of memory"
 
 COMMAND = (sys.executable, "-m", "scanners.child")
+CARDS = (Path("/dev/nvidiactl"), Path("/dev/dxg"))  # a card that CUDA can use, also under WSL
+TORCH = {"siglip", "sentence-transformers"}  # engines that bring it
+
+
+def environment(config: Config) -> dict[str, str]:
+    """Return what a child is told in its environment, besides ours. Blocks shortly."""
+    return {
+        "HEIMDEX_CHILD_MEMORY_MB": str(address_space_mb(config)),
+        "HEIMDEX_CHILD_THREADS": str(config.scan.threads),
+        "HEIMDEX_CHILD_IDLE_S": str(config.scan.idle_s),
+    }
+
+
+def address_space_mb(config: Config) -> int:
+    """Return how much address space a child may ask for; 0 for no limit.
+
+    CUDA and torch reserve many times the memory that they use, so a limit would only break them.
+    """
+    chosen = {**models.PROFILES.get(config.models.profile, {}), **config.models.roles}
+    rows = (models.MODELS.get(name.partition(":")[0]) for name in chosen.values())
+    card = os.environ.get("HEIMDEX_CHILD_DEVICE", "").strip().lower() != "cpu" and any(
+        place.exists() for place in CARDS
+    )
+    large = config.models.profile == "standard" or any(row and row.engine in TORCH for row in rows)
+    return 0 if card or large else config.scan.memory_mb
 
 
 class Child:
@@ -73,17 +100,14 @@ class Child:
 
     async def start(self) -> None:
         """Start the process and wait for its Hello. Raises ScanFailed if it does not come."""
-        environment = os.environ | {
-            "HEIMDEX_CHILD_MEMORY_MB": str(self._config.scan.memory_mb),
-            "HEIMDEX_CHILD_THREADS": str(self._config.scan.threads),
-        }
+        told = await asyncio.to_thread(environment, self._config)
         self._process = await asyncio.create_subprocess_exec(
             *self._command,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             limit=LINE_LIMIT,
-            env=environment,
+            env=os.environ | told,
             start_new_session=True,
         )
         self._stderr = asyncio.create_task(self._listen(), name=f"{self.role} stderr")

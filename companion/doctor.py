@@ -18,7 +18,7 @@ from pathlib import Path
 import apsw
 
 from companion import __version__, disk, lock, stages
-from companion.child import COMMAND
+from companion.child import COMMAND, environment
 from companion.config import Config
 from companion.errors import CompanionError, ConfigError, ModelMissing
 from companion.store import db, settings
@@ -105,7 +105,7 @@ def _scanner(config: Config, command: Sequence[str]) -> Iterator[Finding]:
     """Start a child, read its hello, and let it go."""
     done = subprocess.run(  # noqa: S603 - our own interpreter and module
         [*command, "--role", "one-shot"],
-        env=os.environ | {"HEIMDEX_CHILD_MEMORY_MB": str(config.scan.memory_mb)},
+        env=os.environ | environment(config),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         timeout=CHILD_LIMIT_S,

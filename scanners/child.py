@@ -33,6 +33,8 @@ MAX_LINE = 64 * 2**20  # bytes of one request
 READ_BYTES = 2**16
 NICE = {"scanner": 10}  # the others answer people who wait
 THREADS_VARIABLE = "HEIMDEX_CHILD_THREADS"
+IDLE_VARIABLE = "HEIMDEX_CHILD_IDLE_S"  # a model that nobody used for so long is let go
+IDLE_S = 60
 _THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
     "MKL_NUM_THREADS",
@@ -91,13 +93,18 @@ class Wire:
 
 def set_threads() -> None:
     """Tell the numeric libraries how many threads to use; they read it when they are imported."""
-    wanted = os.environ.get(THREADS_VARIABLE, "")
-    count = int(wanted) if wanted.isdecimal() else 0
+    count = _number(THREADS_VARIABLE, 0)
     for name in _THREAD_VARIABLES:
         os.environ[name] = str(count or os.cpu_count() or 1)
     # numpy's products are small here: where cores are shared, two threads that wait for each other
     # took 50 ms of CPU for a query, one takes 5. Models bring thread pools of their own.
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
+
+
+def _number(variable: str, otherwise: int) -> int:
+    """Return the whole number that a variable of the environment holds."""
+    text = os.environ.get(variable, "")
+    return int(text) if text.isdecimal() else otherwise
 
 
 def versions() -> dict[str, str]:
@@ -157,7 +164,7 @@ def main(arguments: Sequence[str] | None = None, stages: Mapping[str, StageInfo]
     threading.Thread(
         target=_listen, args=(wire, inbox, role == "one-shot"), name="listen", daemon=True
     ).start()
-    worker = Worker(stages, wire.send)
+    worker = Worker(stages, wire.send, idle_s=_number(IDLE_VARIABLE, IDLE_S))
     while (message := inbox.get()) is not None:
         if isinstance(message, Finished):
             wire.send(message)

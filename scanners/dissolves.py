@@ -48,6 +48,7 @@ class _Run:
 
     def __init__(self, number: int, ms: int, chance: float) -> None:
         self.start, self.first_ms, self.last_ms = number, ms, ms
+        self.cut_ms = self._peak_ms = ms
         self._see_peak(number, ms, chance)
 
     def add(self, number: int, ms: int, chance: float) -> None:
@@ -63,7 +64,7 @@ class _Run:
 
     def _see_peak(self, number: int, ms: int, chance: float) -> None:
         self.peak, self.peak_number = chance, number
-        self._peak_ms = self.cut_ms = ms
+        self.cut_ms = self._peak_ms = ms
 
 
 class Dissolves:

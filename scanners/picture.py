@@ -4,8 +4,10 @@ The samples of the open scene wait until it has closed. Then the sharpest of eac
 is kept, near-duplicates are dropped, and the rest waits for a batch across scenes.
 """
 
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Any, ClassVar
 
 import cv2
@@ -41,6 +43,7 @@ class Candidate:
 
 
 _kept: dict[str, tuple[Options, Looker]] = {}
+_used_at: dict[str, float] = {}  # by the monotonic clock
 
 
 def looker(options: Options) -> Looker:
@@ -48,12 +51,17 @@ def looker(options: Options) -> Looker:
 
     Raises StageError if its files, or the packages it needs, are missing.
     """
-    if ROLE in _kept and _kept[ROLE][0] == options:
-        return _kept[ROLE][1]
-    _kept.clear()  # let its model go before the next one is loaded
-    made: Looker = engines.load(ROLE, options)
-    _kept[ROLE] = (options, made)
-    return made
+    if ROLE not in _kept or _kept[ROLE][0] != options:
+        _kept.clear()  # let its model go before the next one is loaded
+        _kept[ROLE] = options, engines.load(ROLE, options)
+    _used_at[ROLE] = time.monotonic()
+    return _kept[ROLE][1]
+
+
+def let_go(idle_s: float) -> None:
+    """Drop the model if it has not been used for idle_s seconds; the next use loads it again."""
+    if time.monotonic() - _used_at.get(ROLE, -inf) >= idle_s:
+        _kept.clear()
 
 
 def parts(scene: Scene) -> int:
@@ -169,6 +177,7 @@ class Picture:
         if not scenes:
             return
         looks = self._looker.look([one.picture for chosen in scenes for one in chosen])
+        _used_at[ROLE] = time.monotonic()
         start = 0
         for chosen in scenes:
             mine = looks[start : start + len(chosen)]
@@ -181,11 +190,11 @@ class PictureWords:
     """Turns texts into vectors of the space that they share with pictures (base.TextEncoder)."""
 
     def __init__(self, options: Options) -> None:
-        self._looker = looker(options)
-        self.model = self._looker.words_model
+        self._options = options
+        self.model = looker(options).words_model
 
     def encode(self, texts: Sequence[str]) -> Sequence[bytes]:
-        return [half(vector) for vector in self._looker.encode_texts(texts)]
+        return [half(vector) for vector in looker(self._options).encode_texts(texts)]
 
 
 def look_at(rgb: Image, options: Options) -> tuple[Look, Looker]:

@@ -12,6 +12,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterable, Mapping
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,7 @@ _PICTURE = "scanners.fanout:PicturePass"
 _STILL = "scanners.clips:make_still"
 _CLIP = "scanners.clips:make_clip"
 _LOOK_AT = "scanners.uploads:look_at"
+_HOLDERS = ("scanners.picture", "scanners.runtime")  # they keep models, if they were imported
 _FEEDERS = ("shots", "scenes")  # they run in every picture pass, because they feed the others
 
 Send = Callable[[Reply], None]
@@ -88,12 +90,15 @@ class Reporter:
 
 
 class Worker:
-    """Answers requests, one at a time. Keeps each stage that it has made, with its model."""
+    """Answers requests, one at a time. Keeps each stage that it has made, with its model, until it
+    was not used for idle_s."""
 
-    def __init__(self, stages: Mapping[str, StageInfo], send: Send) -> None:
+    def __init__(self, stages: Mapping[str, StageInfo], send: Send, *, idle_s: float = inf) -> None:
         self._stages = stages
         self._send = send
+        self._idle_s = idle_s
         self._made: dict[str, tuple[Options, Any]] = {}
+        self._used_at: dict[str, float] = {}
 
     def answer(self, request: Request) -> None:
         """Do what a request asks. Ends in exactly one Finished, whatever happens."""
@@ -102,6 +107,7 @@ class Worker:
             self._dispatch(request)
         except Exception as error:  # noqa: BLE001  # the top of the child
             failure = unexpected(error)
+        self._let_go()
         self._send(
             Finished(
                 id=request.id,
@@ -110,6 +116,15 @@ class Worker:
                 permanent=failure.permanent if failure else False,
             )
         )
+
+    def _let_go(self) -> None:
+        """Drop the models that the last requests had no use for, so that they take no memory."""
+        used = time.monotonic() - self._idle_s
+        for name in [name for name, at in self._used_at.items() if at <= used]:
+            del self._made[name], self._used_at[name]
+        for module in _HOLDERS:
+            if module in sys.modules:
+                sys.modules[module].let_go(self._idle_s)
 
     def _dispatch(self, request: Request) -> None:
         match request:
@@ -151,6 +166,7 @@ class Worker:
         try:
             stage = self._stage(name, scan.options)
             note = stage.run(scan, Reporter(scan.id, name, self._send))
+            self._used_at[name] = time.monotonic()
         except Exception as error:  # noqa: BLE001  # the top of a stage
             self._send(failed(scan.id, name, unexpected(error)))
             return
@@ -204,12 +220,13 @@ class Worker:
     def _stage(self, name: str, options: Options, plug: str = "") -> Any:
         """Return a stage, or what stands in for it, made once for the same options."""
         kept = self._made.get(name)
-        if kept is not None and kept[0] == options:
-            return kept[1]
-        self._made.pop(name, None)  # let its model go before the next one is loaded
-        stage = load(plug or self._stages[name].plug)(options)
-        self._made[name] = (options, stage)
-        return stage
+        if kept is None or kept[0] != options:
+            self._made.pop(name, None)  # let its model go before the next one is loaded
+            self._used_at.pop(name, None)
+            kept = options, load(plug or self._stages[name].plug)(options)
+            self._made[name] = kept
+        self._used_at[name] = time.monotonic()
+        return kept[1]
 
     def _encode(self, request: Encode) -> None:
         name = next((name for name, one in self._stages.items() if one.role == request.role), None)

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from companion import child as module
 from companion.child import Child
 from companion.children import Children
-from companion.config import Config, Scanning
+from companion.config import Config, Features, Models, Scanning
 from companion.errors import ModelMissing, ScanFailed
 from scanners import models
 from scanners.base import Finished, Found, Options, Reply, Scan, StageDone, StageFailed
@@ -219,3 +220,58 @@ async def test_closing_kills_every_child(config: Config, tmp_path: Path) -> None
     with pytest.raises(ScanFailed):
         await hanging
     assert not alive(pid)
+
+
+# --- how much it may ask for ---------------------------------------------------------------------
+
+
+@pytest.fixture
+def no_card(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Keep this machine's own card out; return where one would be seen."""
+    monkeypatch.setattr(module, "CARDS", (tmp_path / "nvidiactl",))
+    return tmp_path / "nvidiactl"
+
+
+def test_a_child_is_told_its_limits(config: Config, no_card: Path) -> None:
+    scan = Scanning(memory_mb=3000, threads=2, idle_s=5)
+    assert module.environment(replace(config, scan=scan)) == {
+        "HEIMDEX_CHILD_MEMORY_MB": "3000",
+        "HEIMDEX_CHILD_THREADS": "2",
+        "HEIMDEX_CHILD_IDLE_S": "5",
+    }
+
+
+@pytest.mark.parametrize(
+    "models",
+    [
+        Models(profile="standard"),
+        Models(roles={"picture": "siglip2-base"}),
+        Models(roles={"meaning": "bge-m3"}),
+    ],
+)
+def test_what_brings_torch_has_no_limit_of_addresses(
+    config: Config, no_card: Path, models: Models
+) -> None:
+    assert module.address_space_mb(replace(config, models=models)) == 0
+
+
+def test_nor_has_a_machine_with_a_card_unless_it_is_not_used(
+    config: Config, no_card: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = Models(roles={"picture": "siglip-onnx:/nowhere", "onscreen": "pp-ocr-own:/nowhere"})
+    assert module.address_space_mb(replace(config, models=given)) == 8192
+    no_card.touch()
+    assert module.address_space_mb(config) == 0
+    monkeypatch.setenv("HEIMDEX_CHILD_DEVICE", "cpu")
+    assert module.address_space_mb(config) == 8192
+
+
+async def test_without_search_by_meaning_the_children_know_no_model_of_texts(
+    config: Config,
+) -> None:
+    quiet = Children(replace(config, features=Features(semantic_search=False)), command=COMMAND)
+    assert "meaning" not in quiet.roles()
+    assert "meaning" not in quiet.options().roles
+    with pytest.raises(ModelMissing, match=r"features\.semantic_search is off"):
+        await quiet.encode(["a boat"])
+    await quiet.close()
