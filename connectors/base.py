@@ -23,6 +23,7 @@ from connectors.mapping import PathMapping
 CONNECTORS = {
     "folder": "connectors.folder:Folders",
     "jellyfin": "connectors.jellyfin:Jellyfin",
+    "plex": "connectors.plex:Plex",
 }
 
 

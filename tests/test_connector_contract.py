@@ -13,6 +13,9 @@ from companion.model import ItemKind, LibraryKind, ListedItem, ListedLibrary
 from connectors import base
 from connectors.base import CONNECTORS, Connector
 from connectors.folder import Folders
+from tests import plex_house
+from tests.fakes.plex_world import household
+from tests.jellyfin_house import furnish, open_house
 
 FILMS = 250  # more than a page of any connector
 
@@ -22,7 +25,7 @@ class Served:
     """A server that is up, with at least FILMS items, and what makes it fail."""
 
     connector: Connector
-    break_it: Callable[[], None]
+    break_it: Callable[[], None]  # blocks
 
 
 async def _folders(tmp_path: Path) -> AsyncIterator[Served]:
@@ -45,7 +48,34 @@ async def _folders(tmp_path: Path) -> AsyncIterator[Served]:
     yield Served(connector=Folders([library]), break_it=lambda: root.rename(away) and None)
 
 
-CASES: dict[str, Callable[[Path], AsyncIterator[Served]]] = {"folder": _folders}
+async def _jellyfin(tmp_path: Path) -> AsyncIterator[Served]:
+    async with open_house(tmp_path / "nas") as house:
+
+        def fill() -> None:
+            for number in range(FILMS):
+                house.film(house.films, f"Film {number}")
+
+        await asyncio.to_thread(fill)
+        furnish(house)
+        yield Served(
+            connector=house.connector(),
+            break_it=lambda: house.fake.break_it("/Items", 503) and None,
+        )
+
+
+async def _plex(_: Path) -> AsyncIterator[Served]:
+    async with plex_house.house(household(FILMS)) as home:
+        yield Served(
+            connector=home.plex,
+            break_it=lambda: home.server.faults.on("/library", status=503) and None,
+        )
+
+
+CASES: dict[str, Callable[[Path], AsyncIterator[Served]]] = {
+    "folder": _folders,
+    "jellyfin": _jellyfin,
+    "plex": _plex,
+}
 
 
 @pytest.fixture(params=sorted(CASES))
