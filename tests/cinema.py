@@ -37,6 +37,7 @@ from companion.store import findings, library
 from companion.store.accounts import Account, Accounts
 from companion.store.db import Store
 from tests.films import make_film
+from tests.talk import Looks, Meanings, put_frames
 from webui.parts import Parts
 
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'&{{7*7}}"
@@ -242,6 +243,7 @@ class Cinema:
     cutter: Cutter
     accounts: Household
     indexer: Indexer
+    looks: Looks
     synced: list[str] = field(default_factory=list)
 
     @property
@@ -261,6 +263,7 @@ async def open_cinema(config: Config, store: Store, folder: Path, web: Web | Non
     cutter = Cutter(folder / "Lake (2004).mp4")
     accounts = Household(store, config)
     indexer = Indexer(store, config, Children(config))
+    looks = Looks(Meanings({}))
     synced: list[str] = []
 
     async def sync() -> None:
@@ -269,7 +272,7 @@ async def open_cinema(config: Config, store: Store, folder: Path, web: Web | Non
     parts = Parts(
         config=config,
         store=store,
-        search=Search(store, config, None),
+        search=Search(store, config, None, look_at=looks.look_at),
         indexer=indexer,
         playback=Playback(store, config, cutter),
         accounts=accounts,
@@ -283,8 +286,18 @@ async def open_cinema(config: Config, store: Store, folder: Path, web: Web | Non
         cutter=cutter,
         accounts=accounts,
         indexer=indexer,
+        looks=looks,
         synced=synced,
     )
+
+
+async def show_frames(house: Cinema) -> None:
+    """Let the scenes of the lake be looked at: a lake, then a dog; and of the kitchen a lake too."""
+    for shelved, scenes in (
+        (house.lake, {0: ["lake at noon"], 1: ["dog in the grass"]}),
+        (house.shelved["The Kitchen"], {0: ["lake on a poster"]}),
+    ):
+        await house.store.write(put_frames, shelved.file_id, scenes, house.looks)
 
 
 async def sign_in(cinema: Cinema, name: str = "owner") -> str:

@@ -65,6 +65,8 @@ class Still:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MomentPage:
+    """frame: the picture of that second; like: the search for scenes like it, "" without scenes."""
+
     title: str
     year: int | None
     library: str
@@ -72,6 +74,7 @@ class MomentPage:
     href: str
     share: str
     frame: str
+    like: str
     clock: str
     iso: str
     player: Player
@@ -128,6 +131,7 @@ def moment_page(connection: apsw.Connection, film: Film, at_ms: int, links: Link
         href=links.moment(own),
         share=links.go(own),
         frame=links.frame(own),
+        like=links.search(like=own) if scenes else "",
         clock=clock(at_ms),
         iso=words.iso_duration(at_ms),
         player=player(file, at_ms, links),

@@ -35,8 +35,9 @@ class Links:
         """Return the address of a page by its name, such as `status`."""
         return self._with(f"{self.base}/{name}", query)
 
-    def search(self, text: str = "") -> str:
-        return self._with(self.home, {"q": text})
+    def search(self, text: str = "", **beside: object) -> str:
+        """beside: `picture`, the token of one, or `like`, a moment."""
+        return self._with(self.home, {"q": text, **beside})
 
     def moment(self, moment: str) -> str:
         return f"{self.base}/moment/{quote(moment, safe='')}"
@@ -50,9 +51,11 @@ class Links:
     def still(self, moment: str) -> str:
         return f"{self.base}/still/{quote(moment, safe='')}.jpg"
 
-    def frame(self, moment: str) -> str:
-        """The picture at that very time; a still is the best one of the scene."""
-        return f"{self.base}/frame/{quote(moment, safe='')}.jpg"
+    def frame(self, moment: str, *, or_still: bool = False) -> str:
+        """The picture at that very time; a still is the best one of the scene. or_still: give that
+        where the frame cannot be had."""
+        fall_back = "?still=1" if or_still else ""
+        return f"{self.base}/frame/{quote(moment, safe='')}.jpg{fall_back}"
 
     def boxes(self, moment: str) -> str:
         return f"{self.base}/boxes/{quote(moment, safe='')}.json"

@@ -37,11 +37,14 @@ async def still(visit: Visit) -> web.StreamResponse:
 
 
 async def frame(visit: Visit) -> web.StreamResponse:
-    """The picture at that very time. Nothing, without an error, while it cannot be had."""
+    """The picture at that very time. While it cannot be had: the scene's still if that was asked
+    for, else nothing, without an error."""
     film, ms = await lookup.moment(visit, visit.name("moment"))
     try:
         path = await visit.parts.playback.frame(film.file, ms)
     except CompanionError:
+        if visit.text("still"):
+            return await still(visit)
         return web.Response(status=HTTPStatus.NO_CONTENT, headers={"Cache-Control": "no-store"})
     return _file(path, "image/jpeg", KEEP_STILL)
 

@@ -4,46 +4,102 @@ from http import HTTPStatus
 
 from aiohttp import web
 
-from companion.errors import QueryError
-from webui import boxes as drawn, contexts, film, lookup, progress, security, titles as shelf
+from companion.errors import CompanionError, FeatureOff, PictureRefused, QueryError
+from companion.search.pictures import MAX_BYTES, SWITCHED_OFF
+from webui import (
+    boxes as drawn,
+    contexts,
+    film,
+    lookup,
+    progress,
+    security,
+    titles as shelf,
+    wanted,
+    words,
+)
 from webui.links import moment_id
-from webui.problems import Problem, not_found
+from webui.problems import Problem, not_found, problem_of
 from webui.visit import Visit
 
 NEWEST = 6  # titles on the empty search page
 FARTHEST = 1_000_000  # titles
+LONGEST_QUERY = 500  # characters
 
 
 async def search(visit: Visit) -> web.StreamResponse:
     """The first page: a field, and below it what was found. htmx asks for the lower half."""
-    query = visit.text("q")
-    if query:
-        return visit.page(
-            "search.html",
-            part="_found.html",
-            query=query,
-            found=await _find(visit, query),
-            banner="" if visit.wants_part else await _banner(visit),
-        )
-    parts = visit.parts
+    asked = await wanted.wanted(visit)
+    parts, viewer = visit.parts, visit.viewer
+    found, examples, newest = None, [], []
+    if asked.anything:
+        found = await _find(visit, asked)
+    else:
+        examples = list(await parts.search.examples(viewer))
+        newest = await parts.store.read(shelf.newest, viewer, visit.links, NEWEST)
     return visit.page(
         "search.html",
         part="_found.html",
-        query="",
-        found=None,
-        examples=await parts.search.examples(visit.viewer),
-        newest=await parts.store.read(shelf.newest, visit.viewer, visit.links, NEWEST),
+        asked=asked,
+        found=found,
+        examples=examples,
+        newest=newest,
+        by_picture=parts.config.features.vision,
+        most_bytes=MAX_BYTES,
         banner="" if visit.wants_part else await _banner(visit),
     )
 
 
-async def _find(visit: Visit, query: str) -> contexts.Found:
-    limit = visit.parts.config.search.limit
+async def _find(visit: Visit, asked: wanted.Wanted) -> contexts.Found:
     try:
-        answer = await visit.parts.search.ask(query, viewer=visit.viewer, limit=limit)
+        answer = await visit.parts.search.ask(
+            asked.query,
+            viewer=visit.viewer,
+            limit=visit.parts.config.search.limit,
+            picture=asked.picture,
+            like=asked.like,
+        )
     except QueryError as error:
-        return contexts.not_understood(query, str(error))
-    return contexts.found(answer, visit.links)
+        return contexts.not_understood(asked.query, str(error))
+    how = contexts.How(pictures=visit.parts.config.features.vision, alike=asked.chip is not None)
+    return contexts.found(answer, visit.links, how)
+
+
+# --- searching by picture ------------------------------------------------------------------------
+
+
+async def picture(visit: Visit) -> web.StreamResponse:
+    """Where a picture is chosen without a script."""
+    _only_with_pictures(visit)
+    return visit.page("picture.html", query=visit.text("q"), complaint="")
+
+
+async def give(visit: Visit) -> web.StreamResponse:
+    """Look at a picture and lead to what is like it; what is no picture is refused in place."""
+    _only_with_pictures(visit)
+    form = await visit.form()
+    query, name = (str(form.get(key, ""))[:LONGEST_QUERY] for key in ("q", "name"))
+    sent = form.get("picture")
+    try:
+        if not isinstance(sent, bytes) or not sent:
+            raise PictureRefused("choose a picture first")
+        token = visit.house.album.keep(visit.viewer, await visit.parts.search.look(sent), name)
+    except CompanionError as error:
+        problem = problem_of(error)
+        text = words.sentence(problem.text)
+        if visit.wants_json:
+            return visit.json({"error": text}, status=problem.status)
+        return visit.page("picture.html", status=problem.status, query=query, complaint=text)
+    if visit.wants_json:
+        return visit.json({"picture": token})
+    return visit.go(visit.links.search(query, picture=token))
+
+
+def _only_with_pictures(visit: Visit) -> None:
+    if not visit.parts.config.features.vision:
+        raise FeatureOff(SWITCHED_OFF)
+
+
+# --- indexing, in one line -----------------------------------------------------------------------
 
 
 async def _banner(visit: Visit) -> str:
@@ -67,6 +123,7 @@ async def moment(visit: Visit) -> web.StreamResponse:
         "moment.html",
         part="_preview.html",
         page=page,
+        by_picture=features.vision,
         boxes=visit.links.boxes(moment_id(found.file, 0)) if drawn.offered(features) else "",
         drawing=drawing,
     )

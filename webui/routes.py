@@ -16,6 +16,8 @@ Answer = Callable[[Visit], Coroutine[Any, Any, web.StreamResponse]]
 
 ROUTES: tuple[tuple[str, str, Answer, Access], ...] = (
     ("GET", "/", pages.search, Access.VIEWER),
+    ("GET", "/picture", pages.picture, Access.VIEWER),
+    ("POST", "/picture", pages.give, Access.VIEWER),
     ("GET", "/moment/{moment}", pages.moment, Access.VIEWER),
     ("GET", "/item/{item}", pages.item, Access.VIEWER),
     ("GET", "/titles", pages.titles, Access.VIEWER),
@@ -54,7 +56,8 @@ ROUTES: tuple[tuple[str, str, Answer, Access], ...] = (
 )
 
 LARGEST_BODY = 64 * 1024  # bytes, of everything but ...
-UPLOADS = {"/api/1/search/image": pictures.MAX_BYTES + LARGEST_BODY}  # ... a picture and its fields
+LARGEST_UPLOAD = pictures.MAX_BYTES + LARGEST_BODY  # ... a picture and its fields
+UPLOADS = {"/picture": LARGEST_UPLOAD, "/api/1/search/image": LARGEST_UPLOAD}
 
 
 def build(parts: Parts) -> web.Application:

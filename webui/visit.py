@@ -22,6 +22,7 @@ from webui.assets import Assets
 from webui.links import Links
 from webui.parts import Parts
 from webui.problems import Problem, bad_parameter
+from webui.shown import Album
 
 PRIVATE = "private, no-cache"
 COMPRESS_FROM = 1_000  # bytes; below, compressing costs more than it saves
@@ -37,6 +38,7 @@ class House:
     templates: jinja2.Environment
     trusted: tuple[security.Network, ...]
     patience: security.Patience
+    album: Album = field(default_factory=Album)
 
 
 def house(parts: Parts) -> House:
@@ -109,6 +111,12 @@ class Visit:
         """htmx asks for the part of a page that changes, except when it restores a page."""
         said = self.request.headers
         return "HX-Request" in said and "HX-History-Restore-Request" not in said
+
+    @property
+    def wants_json(self) -> bool:
+        """The API and our own scripts read JSON; a browser that opens a page never asks for it."""
+        in_api = self.request.path.removeprefix(self.links.base).startswith("/api/")
+        return in_api or self.request.headers.get("Accept") == "application/json"
 
     def name(self, key: str) -> str:
         """Return a part of the address."""
@@ -205,7 +213,7 @@ class Visit:
 
     def problem(self, problem: Problem) -> web.Response:
         """Draw a problem the way that was asked for: JSON to programs, a page to people."""
-        if self.request.path.removeprefix(self.links.base).startswith("/api/"):
+        if self.wants_json:
             response = self.json({"error": problem.text}, status=problem.status)
         else:
             response = self.page(

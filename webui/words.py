@@ -52,6 +52,12 @@ def counted(number: int, one: str, many: str = "") -> str:
     return f"{number} {one if number == 1 else many or one + 's'}"
 
 
+def sentence(text: str) -> str:
+    """Return a reason as a sentence of its own: "The picture is larger than 20 MB." """
+    said = text[:1].upper() + text[1:]
+    return said if said.endswith((".", "!", "?", "…")) else f"{said}."
+
+
 def how_long(ms: int) -> str:
     """Return "55 s", "12 min" or "1 h 42 min"."""
     seconds = round(ms / 1000)

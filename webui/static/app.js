@@ -2,6 +2,8 @@
 // looking again at what changes. Every page works without this file.
 import "./player.js";
 import "./strip.js";
+import "./glimpse.js";
+import "./picture.js";
 import { listen as listenToKeys } from "./keys.js";
 
 const LIVE_MS = 2000;

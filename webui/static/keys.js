@@ -12,6 +12,7 @@ export function listen(/** @type {Function} */ show, /** @type {HTMLDialogElemen
     if (event.key === "/" && !writing) focusSearch(event);
     else if (event.key === "?" && !writing) help(event, show);
     else if (event.key === "b" && !writing) press("[data-boxes]");
+    else if (event.key === "m" && !writing) press("[data-like]", at.closest("[data-card]") ?? document.querySelector(".stage"));
     else if (event.key in ARROWS) move(event, at, writing);
     else if (event.key === "Enter" && !event.shiftKey && at.matches("[data-moment]")) {
       event.preventDefault();
@@ -28,8 +29,8 @@ function focusSearch(/** @type {KeyboardEvent} */ event) {
   field.select();
 }
 
-function press(/** @type {string} */ what, /** @type {ParentNode} */ within = document) {
-  /** @type {HTMLElement | null} */ (within.querySelector(what))?.click();
+function press(/** @type {string} */ what, /** @type {ParentNode | null} */ within = document) {
+  /** @type {HTMLElement | null} */ (within?.querySelector(what))?.click();
 }
 
 function help(/** @type {KeyboardEvent} */ event, /** @type {Function} */ show) {
