@@ -5,6 +5,7 @@ begin late: it then starts a few seconds before, at a key frame, and gives the s
 samples from there on as a pass from the beginning would.
 """
 
+import os
 from collections.abc import Generator, Iterator
 from fractions import Fraction
 from typing import Any
@@ -21,7 +22,9 @@ WINDOW_MS = 1_000  # one sample each
 SLOT_MS = 250  # the first frame of each is a candidate: four a second
 MAX_FILM_MS = 100 * 3_600_000  # later times are broken time stamps
 MAX_OVER_MS = 3_600_000  # so are times that much later than the header says the film ends
-MAX_THREADS = 16  # each holds a frame or more: 25 MB in 4K with 10 bits
+MAX_THREADS = 16  # each holds a frame or more: 25 MB in 4K with 10 bits ...
+THREAD_BYTES = 512 * 2**20  # ... and all of them together this much, unless one frame is larger
+PIXEL_BYTES = 3  # of a decoded frame: 10 bits with colours at half size
 MAX_READ_ERRORS = 100  # in a row
 MIN_GAP_MS = 1_000  # between two frames; a shorter gap is a still picture ...
 MANY_STEPS = 20  # ... and so is one that is not so many times as long as the frames before
@@ -52,7 +55,7 @@ class Reader:
         self._path = path
         self._begin = begin_ms
         self._warm_up = max(WINDOW_MS, warm_up_ms)  # the cut detector wants a second
-        self._threads = min(threads, MAX_THREADS)
+        self._threads = threads
         self._side = sample_side
         self.aspect: Any = None  # of a stored pixel, known with the first frame
         self._latest = MAX_FILM_MS
@@ -77,7 +80,9 @@ class Reader:
         if sampler is not None:
             yield from sampler.finish()
         if not self.frames:
-            raise StageError("no picture could be decoded: the film is damaged or incomplete")
+            raise StageError(
+                "no picture could be decoded: it is damaged, incomplete or larger than any film"
+            )
 
     def timed(self, needed_ms: int) -> Iterator[Timed]:
         """Give every decoded frame, as it is, from one at or before needed_ms on."""
@@ -103,7 +108,7 @@ class Reader:
             self.aspect = stream.sample_aspect_ratio
             self._latest = min(MAX_FILM_MS, (length_ms(container) or MAX_FILM_MS) + MAX_OVER_MS)
             stream.thread_type = "AUTO"
-            stream.codec_context.thread_count = self._threads
+            stream.codec_context.thread_count = threads_for(stream.codec_context, self._threads)
             if from_ms and not seek(container, from_ms):
                 return
             stamps = _Stamps(stream, start_ms(container))
@@ -176,6 +181,16 @@ class Reader:
                     raise read_error(error) from error
                 errors += 1
                 self.unreadable += 1
+
+
+def threads_for(context: Any, wanted: int) -> int:
+    """Return how many threads may decode pictures of this size; 0 lets FFmpeg choose.
+
+    wanted: 0 for one a core.
+    """
+    frame_bytes = max(1, context.width * context.height * PIXEL_BYTES)
+    most = min(MAX_THREADS, max(1, THREAD_BYTES // frame_bytes))
+    return wanted if (wanted or (os.cpu_count() or 1) + 1) <= most else most
 
 
 def seek(container: Any, to_ms: int) -> bool:

@@ -61,6 +61,9 @@ _SECONDARY_FLAGS = (
 )
 _HEARING_FLAGS = Disposition.hearing_impaired | Disposition.captions
 _NO_PICTURE_FLAGS = Disposition.attached_pic | Disposition.timed_thumbnails
+# Kinds of pictures that stand still. Beside a film such a stream is a cover, whatever its flags
+# say; alone it may be a film of an old camera.
+_STILL_CODECS = {"mjpeg", "png", "apng", "gif", "bmp", "webp", "tiff", "jpegxl", "jpegls", "ppm"}
 _HDR_TRANSFERS = {16: "pq", 18: "hlg"}  # AVCOL_TRC_SMPTE2084, AVCOL_TRC_ARIB_STD_B67
 
 
@@ -190,20 +193,24 @@ def describe(container: InputContainer) -> MediaInfo:
 def picture_stream(container: InputContainer) -> Any:
     """Return the stream that is the film's picture, or None. Cover art is not."""
     streams = [
-        stream
-        for stream in container.streams.video
-        if decodable(stream) and not stream.disposition & _NO_PICTURE_FLAGS
+        stream for stream in container.streams.video if decodable(stream) and not is_cover(stream)
     ]
     return max(
         streams,
         default=None,
         key=lambda stream: (
             not stream.disposition & Disposition.dependent,
+            stream.codec_context.codec.canonical_name not in _STILL_CODECS,
             bool(stream.disposition & Disposition.default),
             stream.codec_context.width * stream.codec_context.height,
             -stream.index,
         ),
     )
+
+
+def is_cover(stream: Any) -> bool:
+    """Say whether a video stream is cover art or a row of thumbnails, also if it moves."""
+    return bool(stream.disposition & _NO_PICTURE_FLAGS)
 
 
 def main_audio(media: MediaInfo) -> AudioStream | None:
@@ -260,9 +267,14 @@ def length_ms(container: InputContainer) -> int:
     lengths = [
         round(stream.duration * Fraction(stream.time_base) * 1000)
         for stream in container.streams
-        if stream.duration and stream.time_base and stream.type in {"video", "audio"}
+        if stream.duration and stream.time_base and _lasts(stream)
     ]
     return max(lengths, default=0)
+
+
+def _lasts(stream: Any) -> bool:
+    """Say whether a stream tells how long a film is: subtitles and covers do not."""
+    return stream.type == "audio" or (stream.type == "video" and not is_cover(stream))
 
 
 def _length_by_packets(container: InputContainer, fps: float) -> int:
@@ -274,7 +286,9 @@ def _length_by_packets(container: InputContainer, fps: float) -> int:
     end = timeless = 0
     try:
         for packet in container.demux():
-            if packet.pts is not None and packet.stream.type in {"video", "audio"}:
+            if not _lasts(packet.stream):
+                continue
+            if packet.pts is not None:
                 last = packet.pts + (packet.duration or 0)
                 end = max(end, time_ms(last, packet.time_base, start))
             elif packet.stream.type == "video" and packet.size:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from scanners import picture, runtime, worker
+from scanners import engines, picture, runtime, worker
 from scanners.base import Encode, Finished, Options, Probe, Reply, Scan, StageDone, StageInfo
 from scanners.worker import Worker
 from tests.tiny_onnx import doubler
@@ -91,7 +91,7 @@ def test_a_model_of_pictures_is_let_go_after_a_while_and_loaded_again(
         made.append(role)
         return Looking()
 
-    monkeypatch.setattr(picture.engines, "load", load)
+    monkeypatch.setattr(engines, "load", load)
     words = picture.PictureWords(Options())
     asked = Asked()
     clock.now += 50
