@@ -102,7 +102,7 @@ class Household:
         """Return a new session's token. Raises AuthFailed or ServerUnavailable, in words."""
         server = await self._servers.named(server_name)
         connector = await self._servers.connector(server.id)
-        return await self._admit(server, await connector.by_password(name, password))
+        return await self.admit(server, await connector.by_password(name, password))
 
     async def start_code(self, server_name: str, key: str) -> SignInCode:
         """Begin to sign in by a code. key: the secret of the browser that waits for it."""
@@ -132,9 +132,10 @@ class Household:
             raise
         if who is None or self._codes.pop(key, None) is None:  # two asked at once: one is let in
             return None
-        return await self._admit(under_way.server, who)
+        return await self.admit(under_way.server, who)
 
-    async def _admit(self, server: Server, who: base.Account) -> str:
+    async def admit(self, server: Server, who: base.Account) -> str:
+        """Return a new session's token for somebody whom their server has let in."""
         if not who.external_id:
             raise AuthFailed(
                 "this is the key of a program, not somebody's account: sign in by name"
@@ -291,10 +292,15 @@ class Household:
             if server == server_id:
                 seen.at = min(seen.at, self._clock() - FRESH_S)
 
+    async def settled(self) -> None:
+        """Wait until nothing is being asked."""
+        await asyncio.gather(*self._asking.values(), return_exceptions=True)
+
     async def close(self) -> None:
+        """Stop asking."""
         for asking in list(self._asking.values()):
             asking.cancel()
-        await asyncio.gather(*self._asking.values(), return_exceptions=True)
+        await self.settled()
 
 
 def _together(sets: Iterable[Ids]) -> Ids:

@@ -134,7 +134,7 @@ class Servers:
         return self._server(
             candidate.kind,
             Setup(
-                name=candidate.kind,
+                name=candidate.kind.title(),
                 url=address(candidate.url),
                 installation=await self._known_as(),
                 public_url=address(candidate.public_url) if candidate.public_url else "",

@@ -35,7 +35,7 @@ TELL_S = 10.0  # during a long first sync, others hear of new files this often
 PLACES_TRIED = 20  # known files looked for where another disk is mounted
 ADOPT_BATCH = 500
 SWEEP_MS = 24 * 3600 * 1000  # a server is listed to its end this often: not all deletions are told
-OVERLAP_MS = 60_000  # changes are asked for again from a little before the newest known one
+OVERLAP_MS = 60_000  # after news, changes are asked for again from a little before the newest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -286,16 +286,15 @@ class Sync:
     async def _caught_up(self, server: Server, connector: MediaServer, run: Run) -> bool:
         """Take in what is new. Return False if only a whole listing can tell the rest."""
         known = await self._store.read(kept.reached, server.id)
-        if run.now_ms - known.listed_at_ms >= SWEEP_MS or not known.saved_until_ms:
+        if run.now_ms - known.listed_at_ms >= SWEEP_MS or not known.ask_from_ms:
             return False
-        async for found in connector.changed_since(known.saved_until_ms - OVERLAP_MS):
+        async for found in connector.changed_since(known.ask_from_ms):
             await self._take(server, connector, found, run)
         self._came_back(server.name)
         count = await connector.count()
         if count != known.counted + run.counts.get("new", 0):
             return False
-        if run.news:
-            await self._keep_reached(server, count, run, listed=False)
+        await self._keep_reached(server, count, run, listed=False)
         return True
 
     async def _take(
@@ -318,12 +317,15 @@ class Sync:
 
     async def _keep_reached(self, server: Server, count: int, run: Run, *, listed: bool) -> None:
         known = await self._store.read(kept.reached, server.id)
+        newest = await self._store.read(kept.newest_saved, server.id)
         now = Reached(
             listed_at_ms=run.now_ms if listed else known.listed_at_ms,
-            saved_until_ms=await self._store.read(kept.newest_saved, server.id),
+            # While things happen, some may get a time that has passed already.
+            ask_from_ms=newest - OVERLAP_MS if run.news else newest + 1,
             counted=count,
         )
-        await self._store.write(kept.keep_reached, server.id, now)
+        if now != known:
+            await self._store.write(kept.keep_reached, server.id, now)
 
     # --- one library -----------------------------------------------------------------------------
 

@@ -146,7 +146,7 @@ def test_a_removed_server_takes_its_items_and_people_along_and_leaves_the_findin
 def test_how_far_a_server_is_known_is_kept(connection: apsw.Connection) -> None:
     home = add(connection)
     assert servers.reached(connection, home.id) == Reached()
-    now = Reached(listed_at_ms=NOW, saved_until_ms=NOW - 5, counted=7)
+    now = Reached(listed_at_ms=NOW, ask_from_ms=NOW - 5, counted=7)
     servers.keep_reached(connection, home.id, now)
     servers.change_server(connection, replace(home, name="Attic"))
     assert servers.reached(connection, home.id) == now

@@ -168,29 +168,28 @@ def remove_server(c: apsw.Connection, server_id: int, *, now_ms: int) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reached:
-    """Up to where a server is known. listed_at_ms: Unix ms of the last whole listing by our clock,
-    saved_until_ms: of its newest item by the server's, counted: items it had; 0, 0, -1 before."""
+    """Up to where a server is known; all Unix ms. listed_at_ms: the last whole listing, by our
+    clock. ask_from_ms: changes before are known, by the server's. counted: items it had."""
 
     listed_at_ms: int = 0
-    saved_until_ms: int = 0
+    ask_from_ms: int = 0
     counted: int = -1
 
 
 def reached(c: apsw.Connection, server_id: int) -> Reached:
     row: Any = c.execute(
-        "select listed_at_ms, saved_until_ms, counted from connections where server_id = ?",
+        "select listed_at_ms, ask_from_ms, counted from connections where server_id = ?",
         (server_id,),
     ).fetchone()
     if row is None:
         return Reached()
-    return Reached(listed_at_ms=row[0], saved_until_ms=row[1], counted=row[2])
+    return Reached(listed_at_ms=row[0], ask_from_ms=row[1], counted=row[2])
 
 
 def keep_reached(c: apsw.Connection, server_id: int, now: Reached) -> None:
     c.execute(
-        "update connections set listed_at_ms = ?, saved_until_ms = ?, counted = ?"
-        " where server_id = ?",
-        (now.listed_at_ms, now.saved_until_ms, now.counted, server_id),
+        "update connections set listed_at_ms = ?, ask_from_ms = ?, counted = ? where server_id = ?",
+        (now.listed_at_ms, now.ask_from_ms, now.counted, server_id),
     )
 
 

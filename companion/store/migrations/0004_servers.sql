@@ -16,7 +16,7 @@ create table connections (
     libraries text not null default '[]',
     authority text not null default '',
     listed_at_ms integer not null default 0, -- when everything was listed last, to the end
-    saved_until_ms integer not null default 0, -- by the server's clock: changes up to here are known
+    ask_from_ms integer not null default 0, -- by the server's clock: changes before are known
     counted integer not null default -1 -- items that the server had then
 ) strict;
 
