@@ -93,10 +93,11 @@ class Plex:
     # --- signing in ------------------------------------------------------------------------------
 
     async def identity(self) -> ServerIdentity:
+        """The server tells its name only to those who have signed in; until then it is empty."""
         root = await self._http.get("/identity")
         found = ServerIdentity(
             id=reading.identifier(root.get("machineIdentifier")),
-            name=self.name,
+            name=self._tv.server_name,
             version=reading.text(root.get("version")),
         )
         if not found.id:
@@ -134,17 +135,16 @@ class Plex:
         if not is_owner:
             return await self._tv.by_token(token, identity.id)
         root = await self._http.get("/", token=token)
+        self._tv.server_name = reading.text(root.get("friendlyName"))
         return Account(
             external_id=OWNER_ID,
             name=reading.text(root.get("myPlexUsername")) or "owner",
             is_admin=True,
-            token=plex_tokens.packed(token, OWNER_ID, ours=False),
+            token=plex_tokens.packed(token, OWNER_ID),
         )
 
     async def sign_out(self, token: str) -> None:
-        known = plex_tokens.known(token)
-        if known.ours:
-            await self._tv.sign_out(known.secret)
+        """Nothing: see `plex_signin`."""
 
     # --- listing ---------------------------------------------------------------------------------
 

@@ -4,6 +4,10 @@ plex.tv knows a person by an account's token; a server is opened with a token of
 plex.tv names in the list of that person's servers. Only the latter is kept. Addresses in that list
 are never used: the server is the configured one. While plex.tv cannot be reached, only the owner of
 the server can sign in, with a token by hand.
+
+Nothing is signed out at plex.tv: a guest's key belongs to the share and all of their apps use it,
+the owner's may be the one that the daemon works with. People remove "Heimdex Companion" from their
+authorized devices there.
 """
 
 import asyncio
@@ -51,6 +55,7 @@ class PlexTv:
         self._url = url
         self._waiting: dict[str, _Waiting] = {}
         self._reached: tuple[float, bool] | None = None
+        self.server_name = ""  # what plex.tv calls the server, once somebody has signed in
 
     async def reachable(self) -> bool:
         """True if plex.tv answers anything; asked at most once a minute."""
@@ -102,18 +107,15 @@ class PlexTv:
         token = await self._pool.call(lambda: _typed(waiting))
         if not token:
             return None
-        account = await self._pool.call(lambda: self._account(token, machine_id, ours=True))
+        account = await self._pool.call(lambda: self._account(token, machine_id))
         self._waiting.pop(code.secret, None)
         return account
 
     async def by_token(self, token: str, machine_id: str) -> Account:
         """Return whose token this is. Raises AuthFailed if plex.tv does not know it."""
-        return await self._pool.call(lambda: self._account(token, machine_id, ours=False))
+        return await self._pool.call(lambda: self._account(token, machine_id))
 
-    async def sign_out(self, token: str) -> None:
-        await self._pool.call(lambda: self._sign_out(token))
-
-    def _account(self, token: str, machine_id: str, *, ours: bool) -> Account:
+    def _account(self, token: str, machine_id: str) -> Account:
         """Ask who that is and for their key to our server. Blocks."""
         made = self._session(token)
         number, name = _who(_got(made, "/api/v2/user"))
@@ -122,22 +124,16 @@ class PlexTv:
                 secret = usable_token(server.get("accessToken", ""), self._name)
                 is_admin = server.get("owned") == "1"
                 account_id = OWNER_ID if is_admin else number
+                self.server_name = reading.text(server.get("name"))
                 return Account(
                     external_id=account_id,
                     name=name,
                     is_admin=is_admin,
-                    token=packed(secret, account_id, ours=ours),
+                    token=packed(secret, account_id),
                 )
         raise AuthFailed(
             f"plex '{self._name}': this server is not shared with {name}; its owner can do that"
         )
-
-    def _sign_out(self, token: str) -> None:
-        made = self._session(token)
-        try:
-            made.request("DELETE", f"{PLEX_TV}/api/v2/users/signout")
-        except (AuthFailed, Refused):
-            return  # plex.tv has forgotten it already
 
     def _session(self, token: str) -> Any:
         return session(

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from xml.etree.ElementTree import Element
 
-from companion.errors import AuthFailed
+from companion.errors import AuthFailed, ServerUnavailable
 from connectors import plex_http, plex_listing, plex_reading as reading, plex_tokens
 from connectors.base import Watched
 from connectors.plex_http import PlexHttp, Refused
@@ -53,7 +53,13 @@ class PlexVisible:
         secret = plex_tokens.known(token).secret
 
         async def ask(path: str, query: Mapping[str, str], headers: Mapping[str, str]) -> Page:
-            return await self.page(path, token=secret, query=query, headers=headers)
+            try:
+                return await self.page(path, token=secret, query=query, headers=headers)
+            except AuthFailed:
+                await self.sections(secret)  # raises again if the token is dead
+                raise ServerUnavailable(
+                    f"plex '{self._http.name}': a library was closed while it was listed"
+                ) from None
 
         for section in (await self.sections(secret)).values():
             async for rows, _ in plex_listing.of_section(section, ask, server=self._http.name):

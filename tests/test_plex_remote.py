@@ -11,9 +11,9 @@ from connectors.plex_remote import LONGEST_MS
 from tests.fakes.plex_world import Player
 from tests.plex_house import CHILD, GUEST, OWNER, House, house
 
-ANNA = plex_tokens.packed(OWNER, "1", ours=False)
-BEN = plex_tokens.packed(GUEST, "902", ours=True)
-MIA = plex_tokens.packed(CHILD, "903", ours=True)
+ANNA = plex_tokens.packed(OWNER, "1")
+BEN = plex_tokens.packed(GUEST, "902")
+MIA = plex_tokens.packed(CHILD, "903")
 FILM = Playable(item_id="10001")
 
 

@@ -58,7 +58,7 @@ async def test_a_guest_signs_in_with_a_code_and_gets_the_key_to_this_server(home
     account = await signed_in(home, "ben")
     assert (account.external_id, account.name, account.is_admin) == ("902", "Ben", False)
     known = plex_tokens.known(account.token)
-    assert (known.secret, known.account_id, known.ours) == (GUEST, "902", True)
+    assert (known.secret, known.account_id) == (GUEST, "902")
     found = {key async for ids in home.plex.visible(account.token) for key in ids}
     assert "211" in found
     assert "301" not in found
@@ -194,7 +194,6 @@ async def test_a_guests_token_by_hand_is_known_to_plex_tv_only(home: House) -> N
     account = await home.plex.by_token("tv-ben")
     assert (account.external_id, account.is_admin) == ("902", False)
     assert plex_tokens.known(account.token).secret == GUEST
-    assert not plex_tokens.known(account.token).ours
     with pytest.raises(AuthFailed, match="sign in with a code"):
         await home.plex.by_token(GUEST)
 
@@ -206,7 +205,9 @@ async def test_a_guests_token_without_plex_tv_cannot_be_placed(home: House) -> N
     await plex.close()
 
 
-@pytest.mark.parametrize("token", ["", "wrong", "code:1:x", f"code:1:{GUEST}", f"token:1:{OWNER}"])
+@pytest.mark.parametrize(
+    "token", ["", "wrong", "account:1:x", f"account:1:{GUEST}", f"account:1:{OWNER}"]
+)
 async def test_what_is_no_token_of_this_server_signs_nobody_in(home: House, token: str) -> None:
     """Above all nobody may choose whose token it is by writing it in front."""
     with pytest.raises(AuthFailed):
@@ -220,17 +221,23 @@ async def test_passwords_are_not_taken(home: House) -> None:
     assert home.tv.faults.seen == []
 
 
-async def test_signing_out_ends_a_token_from_a_code_and_no_other(home: House) -> None:
-    account = await signed_in(home, "ben")
-    by_hand = await home.plex.by_token(OWNER)
-    home.tv.faults.seen.clear()
-    await home.plex.sign_out(by_hand.token)
-    await home.plex.sign_out(OWNER)
-    assert home.tv.faults.seen == []
-    await home.plex.sign_out(account.token)
-    assert home.tv.faults.paths() == ["/api/v2/users/signout"]
-    home.tv.faults.on("/api/v2/users/signout", status=401)
-    await home.plex.sign_out(account.token)
+async def test_signing_out_ends_no_key_that_others_may_use(home: House) -> None:
+    """A guest's key is the share's own, and the owner's may be the daemon's."""
+    for name in ("ben", "anna"):
+        account = await signed_in(home, name)
+        home.tv.faults.seen.clear()
+        await home.plex.sign_out(account.token)
+        assert home.tv.faults.seen == []
+
+
+async def test_the_server_has_a_name_once_somebody_has_signed_in(home: House) -> None:
+    assert (await home.plex.identity()).name == ""
+    await signed_in(home, "ben")
+    assert (await home.plex.identity()).name == "Attic"
+    other = home.connector(name="x")
+    await other.by_token(OWNER)
+    assert (await other.identity()).name == "Attic"
+    await other.close()
 
 
 @pytest.mark.parametrize(
@@ -276,12 +283,11 @@ async def test_a_redirect_of_plex_tv_gets_no_token(home: House) -> None:
 
 def test_a_plain_token_belongs_to_nobody_known() -> None:
     assert plex_tokens.known("abc") == plex_tokens.Known(secret="abc")
-    for odd in ("other:1:abc", "code::abc", "code:x:abc", "code:0:abc", "code:1"):
-        assert plex_tokens.known(odd).account_id == ""
-        assert not plex_tokens.known(odd).ours
+    for odd in ("other:1:abc", "account::abc", "account:x:abc", "account:0:abc", "account:1"):
+        assert plex_tokens.known(odd) == plex_tokens.Known(secret=odd)
 
 
 def test_a_packed_token_gives_back_what_was_packed() -> None:
-    known = plex_tokens.known(plex_tokens.packed("a:b-c", "902", ours=True))
-    assert (known.secret, known.account_id, known.ours) == ("a:b-c", "902", True)
+    known = plex_tokens.known(plex_tokens.packed("a:b-c", "902"))
+    assert (known.secret, known.account_id) == ("a:b-c", "902")
     assert "a:b-c" not in repr(known)

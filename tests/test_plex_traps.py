@@ -181,7 +181,7 @@ async def test_a_server_that_is_down_is_unavailable(home: House, way: object) ->
 async def test_a_token_revoked_in_the_middle_is_for_a_person(home: House, way: object) -> None:
     for number in range(300):
         home.world.film(f"5{number:04}")
-    home.server.faults.on("/library/sections/1/all", after=1, status=401)
+    home.server.faults.on("/library/sections", after=2, status=401)
     with pytest.raises(AuthFailed):
         await way(home)  # type: ignore[operator]
 

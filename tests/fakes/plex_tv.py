@@ -46,7 +46,6 @@ class FakePlexTv:
         app.router.add_get("/api/v2/pins/{number}", self._pin)
         app.router.add_get("/api/v2/user", self._user)
         app.router.add_get("/api/v2/resources", self._resources)
-        app.router.add_delete("/api/v2/users/signout", self._sign_out)
         self._runner = web.AppRunner(app, shutdown_timeout=0.05, access_log=None)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", 0).start()
@@ -126,13 +125,6 @@ class FakePlexTv:
                     _resource(resources, world, account.token, owned=account.owner)
         SubElement(resources, "resource", name="Phone", clientIdentifier="p1", provides="player")
         return _xml(resources)
-
-    async def _sign_out(self, request: web.Request) -> web.Response:
-        name = self._name(request)
-        for pin in self.pins:
-            if pin.token == f"tv-{name}":
-                pin.token = ""
-        return web.Response(status=204)
 
 
 def _resource(parent: Element, world: World, token: str, *, owned: bool) -> None:
