@@ -22,7 +22,6 @@ from connectors.jellyfin_http import (
     Http,
     NotThere,
     NotUnderstood,
-    TokenRefused,
     decoded,
     silent,
 )
@@ -71,9 +70,9 @@ class Live:
                 else:
                     await self._again_later(error)
             except Forbidden:
-                # The socket says so of an unknown token as well.
-                if not self._by_socket or not await self._is_known():
+                if not self._by_socket:
                     raise
+                await self._must_be_known()  # the socket says so of an unknown token as well
                 self._ask_from_now_on()
 
     def _ask_from_now_on(self) -> None:
@@ -95,14 +94,10 @@ class Live:
         self._failures = 0 if lived_s > LONGEST_PAUSE_S else self._failures + 1
         await asyncio.sleep(pause_s(self._failures))
 
-    async def _is_known(self) -> bool:
-        try:
+    async def _must_be_known(self) -> None:
+        """Raise AuthFailed if the token is no good at all."""
+        with contextlib.suppress(ServerUnavailable):
             await self._http.json("Users/Me", token=self._token)
-        except TokenRefused:
-            return False
-        except ServerUnavailable:
-            return True
-        return True
 
     async def _told(self) -> AsyncGenerator[Change, None]:
         user_id = (await self._whose()).external_id

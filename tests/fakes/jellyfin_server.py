@@ -27,7 +27,7 @@ Routes = Sequence[tuple[str, str, Handler]]  # method, path with * for what vari
 class Fault:
     """What goes wrong with requests whose path matches: first `after` of them are answered well.
 
-    kind: a status, or "slow", "drop", "half", "garbage", "redirect", "html", "huge", "restart".
+    kind: a status, or "slow", "drop", "half", "garbage", "redirect", "html", "long".
     """
 
     path: str
@@ -73,10 +73,13 @@ class FakeJellyfin:
         self.base = base
         self.faults: list[Fault] = []
         self.exchanges: list[Exchange] = []
+        self.keeps_exchanges = True
         self.has_socket = True
         self.quick_connect = True
         self.repeats_first_page = False  # a foreign server: what begins past the end is page one
         self.page_limit = 10_000  # more than this is not given at once, whatever was asked for
+        self.answers_life = True
+        self.wants_life_s = 60
         self.heard: list[str] = []  # messages that came over sockets
         self.socket_opened = asyncio.Event()
         self.codes: dict[str, dict[str, Any]] = {}
@@ -90,6 +93,10 @@ class FakeJellyfin:
     @property
     def url(self) -> str:
         return f"{'https' if self._ssl else 'http'}://127.0.0.1:{self._port}{self.base}"
+
+    @property
+    def open_sockets(self) -> int:
+        return len(self._sockets)
 
     async def start(self) -> None:
         app = web.Application(middlewares=[self._middleware])
@@ -188,7 +195,7 @@ class FakeJellyfin:
             response = broken or await handler(request)
         except Refused as refused:
             response = web.Response(status=refused.status, text="Error processing request.")
-        if isinstance(response, web.Response):
+        if self.keeps_exchanges and isinstance(response, web.Response):
             self.exchanges.append(
                 Exchange(
                     method=request.method,
@@ -221,10 +228,8 @@ class FakeJellyfin:
         if fault.kind in {"garbage", "html"}:
             kind = "application/json" if fault.kind == "garbage" else "text/html"
             return web.Response(text="<html>maintenance</html>", content_type=kind)
-        if fault.kind == "huge":
-            return web.Response(
-                body=b"[" + b" " * 70_000_000 + b"]", content_type="application/json"
-            )
+        if fault.kind == "long":
+            return web.Response(body=b"[" + b" " * 6_000_000, content_type="application/json")
         if fault.kind == "slow":
             with suppress(asyncio.CancelledError):
                 await asyncio.sleep(3600)
@@ -321,13 +326,14 @@ class FakeJellyfin:
         socket = web.WebSocketResponse()
         await socket.prepare(request)
         self._sockets[socket] = caller
-        await socket.send_json(views.message("ForceKeepAlive", 60))
+        await socket.send_json(views.message("ForceKeepAlive", self.wants_life_s))
         self.socket_opened.set()
         try:
             async for message in socket:
                 if message.type is WSMsgType.TEXT:
                     self.heard.append(str(json.loads(message.data)["MessageType"]))
-                    await socket.send_json(views.message("KeepAlive"))
+                    if self.answers_life:
+                        await socket.send_json(views.message("KeepAlive"))
         finally:
             self._sockets.pop(socket, None)
         return socket

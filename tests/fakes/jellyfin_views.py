@@ -126,7 +126,8 @@ def item(world: World, it: Item, fields: Collection[str], viewer: User | None) -
         "PartCount": len(it.parts) + 1 if it.parts else None,
     }
     body |= {name: value for name, value in optional.items() if value not in ("", None)}
-    body |= {name: value for name, value in _fields(it).items() if name in fields}
+    if fields:
+        body |= {name: value for name, value in _fields(it).items() if name in fields}
     if viewer is not None:
         body["UserData"] = user_data(it.id, viewer)
     return body
