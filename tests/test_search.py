@@ -15,6 +15,7 @@ from companion.errors import FeatureOff, ModelMissing, QueryError, QueryInterrup
 from companion.findings import Line
 from companion.model import OWNER, Answer, Leg, Moment, Reason, Viewer
 from companion.search import drafts, encoding, legs, marks
+from companion.search.bounds import Within
 from companion.search.encoding import Vector
 from companion.search.fusion import Candidate, Evidence, Weights
 from companion.search.query import Mode, parse
@@ -617,9 +618,10 @@ def connection(tmp_path_factory: pytest.TempPathFactory) -> Iterator[apsw.Connec
 def ask(connection: apsw.Connection, text: str, viewer: Viewer = OWNER) -> list[drafts.Draft]:
     """Ask the legs one after the other."""
     query = parse(text)
-    said = legs.said(connection, query, viewer)
+    within = Within(query, viewer)
+    said = legs.said(connection, within)
     vector = Meanings(ABOUT).vector(query.wanted or "nothing")
-    near = legs.near(connection, query, viewer, Vector(talk.MODEL, vector), Codes())
+    near = legs.near(connection, within, Vector(talk.MODEL, vector), Codes())
     assert near is not None
     candidates = [
         Candidate(scene_id=each, file_id=said.files[each], score=score, evidence=Evidence(score))
@@ -652,7 +654,7 @@ def test_a_quote_that_is_in_the_index_only_is_not_shown(connection: apsw.Connect
     before = findings.scenes_with_lines(connection, [scene_id])[scene_id][1][0].text
     words.index_scene(connection, scene_id, "words that nobody said")
     try:
-        assert legs.said(connection, parse('"nobody said"'), OWNER).scores
+        assert legs.said(connection, Within(parse('"nobody said"'), OWNER)).scores
         assert ask(connection, '"nobody said"') == []
     finally:
         words.index_scene(connection, scene_id, before)

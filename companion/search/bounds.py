@@ -58,6 +58,27 @@ def mask(connection: apsw.Connection, bounds: Bounds) -> Mask:
     return Mask(bounds.allowed, bounds.refused | hidden)
 
 
+class Within:
+    """The bounds of one question, worked out when a leg first asks for them, then kept for the
+    others. It is used by one thread at a time."""
+
+    def __init__(self, query: Query, viewer: Viewer) -> None:
+        self.query = query
+        self.viewer = viewer
+        self._bounds: Bounds | None = None
+        self._mask: Mask | None = None
+
+    def bounds(self, connection: apsw.Connection) -> Bounds:
+        if self._bounds is None:
+            self._bounds = bounds(connection, self.query, self.viewer)
+        return self._bounds
+
+    def mask(self, connection: apsw.Connection) -> Mask:
+        if self._mask is None:
+            self._mask = mask(connection, self.bounds(connection))
+        return self._mask
+
+
 def bounds(connection: apsw.Connection, query: Query, viewer: Viewer) -> Bounds:
     """Return what a query of a viewer may find."""
     shown, hidden = visibility.files(connection, viewer)

@@ -292,7 +292,12 @@ def score(evidence: Evidence, weights: Weights, *, together: bool = False) -> fl
         seen *= _share(weights.picture, PICTURE_TO_TEXT * weights.text)
         text *= _share(weights.text, weights.picture / PICTURE_TO_TEXT)
     more, less = max(text, seen), min(text, seen)
-    both = more * (1 - LACKING * (1 - less)) if together else raised(more, SECOND * less)
+    if together:
+        both = more * (1 - LACKING * (1 - less))
+    else:
+        both = raised(more, SECOND * less) if less > 0 else more
+    if not evidence.quote and evidence.title <= 0:
+        return both
     lifted = raised(raised(both, QUOTE * evidence.quote), TITLE * evidence.title)
     return max(lifted, TITLE_ANSWER * evidence.title) if evidence.answer else lifted
 

@@ -12,7 +12,7 @@ import apsw
 
 from companion.model import Viewer
 from companion.search import fusion, tagged
-from companion.search.bounds import Bounds, bounds, mask
+from companion.search.bounds import Bounds, Within
 from companion.search.encoding import Vector
 from companion.search.fusion import Looked, Near, Said
 from companion.search.query import Query
@@ -37,14 +37,14 @@ OWN_SHARE = 0.2  # of the query that a scene must hold itself before its film's 
 
 def said(
     connection: apsw.Connection,
-    query: Query,
-    viewer: Viewer,
+    asked: Within,
     places: int = CANDIDATES,
     *,
     tags: bool = True,
 ) -> Said:
     """Ask the words and the titles, and the tags. places: how many moments are to be shown."""
-    within = bounds(connection, query, viewer)
+    query, viewer = asked.query, asked.viewer
+    within = asked.bounds(connection)
     counted = _count(connection, query, viewer, within)
     named = titles(connection, query, viewer, within, counted)
     sure: dict[int, float] = {}
@@ -213,9 +213,7 @@ def _scenes(connection: apsw.Connection) -> int:
 # --- meaning -------------------------------------------------------------------------------------
 
 
-def near(
-    connection: apsw.Connection, query: Query, viewer: Viewer, vector: Vector, codes: Codes
-) -> Near | None:
+def near(connection: apsw.Connection, asked: Within, vector: Vector, codes: Codes) -> Near | None:
     """Ask the vectors. None if no scene was read by the model yet.
 
     vector: of the query.
@@ -223,7 +221,7 @@ def near(
     known = vectors.find_model(connection, vector.model)
     if known is None or 2 * known[1] != len(vector.float16):
         return None
-    within = mask(connection, bounds(connection, query, viewer))
+    within = asked.mask(connection)
     found = vectors.nearest_parts(
         connection, known[0], vector.float16, NEAREST, mask=within, codes=codes
     )
@@ -250,14 +248,14 @@ class Sought:
 
 
 def looked(
-    connection: apsw.Connection, query: Query, viewer: Viewer, sought: Sought, codes: Codes
+    connection: apsw.Connection, asked: Within, sought: Sought, codes: Codes
 ) -> Looked | None:
     """Ask the vectors of frames. None if no frame was looked at by the model yet."""
     identity = sought.vectors[0].model
     known = vectors.find_model(connection, identity)
     if known is None or 2 * known[1] != len(sought.vectors[0].float16):
         return None
-    within = mask(connection, bounds(connection, query, viewer))
+    within = asked.mask(connection)
     if sought.apart is not None:
         within = replace(within, refused=within.refused | {sought.apart})
     best: dict[int, Nearest] = {}
@@ -268,11 +266,14 @@ def looked(
             if each.scene_id not in best or each.cosine > best[each.scene_id].cosine:
                 best[each.scene_id] = each
     files = visibility.files_of_scenes(connection, best)
-    parts = {scene_id: best[scene_id].part for scene_id in files}
     return Looked(
         model=identity,
         cosines={scene_id: best[scene_id].cosine for scene_id in files},
-        frames=pictures.frame_times(connection, known[0], parts),
+        frames={
+            scene_id: each.at_ms
+            for scene_id, each in best.items()
+            if scene_id in files and each.at_ms is not None
+        },
         files=files,
         by_picture=sought.by_picture,
     )

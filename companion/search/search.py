@@ -16,6 +16,7 @@ from companion.config import Config
 from companion.errors import FeatureOff, QueryError
 from companion.model import OWNER, Answer, Viewer
 from companion.search import drafts, examples, fusion, legs, marks, moments, pictures
+from companion.search.bounds import Within
 from companion.search.encoding import OFF, PICTURES, Encode, Encoding, NoVector, Vector
 from companion.search.fusion import Candidate, Looked, Near, Said, Weights
 from companion.search.legs import Sought
@@ -39,14 +40,17 @@ class _Asked:
     models are waited for side by side, but the store is read one leg after the other, because
     threads that share Python's lock take longer than one."""
 
-    query: Query
-    viewer: Viewer
+    within: Within
     mode: Mode
     weights: Weights
     places: int
     alike: Sequence[Vector] = ()
     apart: int | None = None
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    @property
+    def query(self) -> Query:
+        return self.within.query
 
 
 _Noted = tuple[str, ...]
@@ -111,7 +115,12 @@ class Search:
         if not query.terms and not alike:
             return Answer(query=text, moments=())
         asked = _Asked(
-            query, viewer, mode, weights or self._weights(), limit + SPARE, tuple(alike), like
+            Within(query, viewer),
+            mode,
+            weights or self._weights(),
+            limit + SPARE,
+            tuple(alike),
+            like,
         )
         answer = await self._answer(asked, limit)
         return replace(answer, took_ms=round((time.perf_counter() - began) * 1000, 1))
@@ -135,7 +144,7 @@ class Search:
         )
         wanted = marks.wanted(asked.query, said.telling)
         found = await self._store.read(
-            drafts.drafts, _chosen(candidates, limit), wanted, asked.viewer
+            drafts.drafts, _chosen(candidates, limit), wanted, asked.within.viewer
         )
         shown = moments.moments(found)
         strong = [moment for moment in shown if moment.strong]
@@ -168,7 +177,7 @@ class Search:
         tags = self._config.features.vision and asked.weights.picture > 0
         async with asked.turn:
             return await self._store.read(
-                functools.partial(legs.said, tags=tags), asked.query, asked.viewer, asked.places
+                functools.partial(legs.said, tags=tags), asked.within, asked.places
             )
 
     async def _meant(self, asked: _Asked) -> tuple[Near, _Noted]:
@@ -180,7 +189,7 @@ class Search:
         except NoVector as note:
             return fusion.NOTHING_NEAR, (str(note),)
         async with asked.turn:
-            near = await self._store.read(legs.near, asked.query, asked.viewer, vector, self._codes)
+            near = await self._store.read(legs.near, asked.within, vector, self._codes)
         return (near, ()) if near is not None else (fusion.NOTHING_NEAR, (NOT_READ,))
 
     async def _looked(self, asked: _Asked) -> tuple[Looked, _Noted]:
@@ -200,8 +209,7 @@ class Search:
         async with asked.turn:
             found = await self._store.read(
                 legs.looked,
-                asked.query,
-                asked.viewer,
+                asked.within,
                 Sought(vectors, by_picture=bool(asked.alike), apart=asked.apart),
                 self._codes,
             )

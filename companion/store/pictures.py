@@ -174,19 +174,6 @@ def looks_of_scene(connection: apsw.Connection, scene_id: int) -> list[tuple[str
     return [(row[2], vectors.float16_from_float32(row[3])) for row in looks if row[0] == last]
 
 
-def frame_times(
-    connection: apsw.Connection, model_id: int, parts: Mapping[int, int]
-) -> dict[int, int]:
-    """Return scene id -> when the frame of a vector is shown, in ms. parts: scene id -> part."""
-    rows = connection.execute(
-        "select scene_id, at_ms from json_each(?) as asked"
-        " join vectors on scene_id = cast(asked.key as integer) and part = asked.value"
-        " where model_id = ? and at_ms is not null",
-        (json.dumps({str(scene_id): part for scene_id, part in parts.items()}), model_id),
-    )
-    return {row[0]: row[1] for row in rows}
-
-
 def role_of(space: str) -> str:
     """Return the role under which the models of a space are known."""
     return f"picture {space}"

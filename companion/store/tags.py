@@ -1,9 +1,11 @@
 """The names of what scenes show, as a model of pictures gave them. `store.pictures` keeps them."""
 
 import json
+import threading
 from collections.abc import Callable, Iterable
 from itertools import islice
 from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 import apsw
 
@@ -17,7 +19,27 @@ class Tag(NamedTuple):
 
 
 def names(connection: apsw.Connection) -> tuple[str, ...]:
-    """Return every name that any scene has, in order. Hops from one to the next in the index."""
+    """Return every name that any scene has, in order. Kept until something was written, by this
+    connection or by another one."""
+    row = connection.execute("pragma data_version").fetchone()
+    assert row is not None
+    state = (int(row[0]), connection.total_changes())
+    with _lock:
+        known = _known.get(connection)
+    if known is None or known[0] != state:
+        known = (state, _names(connection))
+        with _lock:
+            _known[connection] = known
+    return known[1]
+
+
+_Known = tuple[tuple[int, int], tuple[str, ...]]
+_known: WeakKeyDictionary[apsw.Connection, _Known] = WeakKeyDictionary()
+_lock = threading.Lock()
+
+
+def _names(connection: apsw.Connection) -> tuple[str, ...]:
+    """Hop from one name to the next in the index: 3 µs each."""
     row = connection.execute(
         "with recursive found (name) as (select min(name) from tags union all"
         " select (select min(name) from tags where name > found.name)"

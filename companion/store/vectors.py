@@ -6,6 +6,7 @@ EXACT_ROWS rows the candidates are found by their sign codes first: in memory, o
 (companion/search/README.md has the figures).
 """
 
+import heapq
 import json
 import struct
 from collections.abc import Collection
@@ -90,11 +91,12 @@ def of_file(
 
 
 class Nearest(NamedTuple):
-    """A scene with the part of it that is nearest."""
+    """A scene with the part of it that is nearest. at_ms: of the frame that it is, if it is one."""
 
     scene_id: int
     part: int
     cosine: float
+    at_ms: int | None = None
 
 
 def nearest(
@@ -145,19 +147,22 @@ def nearest_parts(
         values = (float32, model_id, *values, sign_code(query), least)
     # All in one row: each row that is fetched waits for Python's lock, which other threads hold.
     row = connection.execute(
-        "select json_group_array(json_array(scene_id, part, cast(round(cosine * 1e7) as integer)))"
-        " from (select scene_id, part, max(cosine) as cosine"
-        f" from ({distances}) where cosine is not null"
-        " group by scene_id order by cosine desc, scene_id limit ?)",
-        (*values, k),
+        "select json_group_array("
+        "json_array(scene_id, cast(round(cosine * 1e7) as integer), part, at_ms))"
+        f" from ({distances}) where cosine is not null",
+        values,
     ).fetchone()
     assert row is not None
-    found = [Nearest(scene, part, near / 1e7) for scene, part, near in json.loads(str(row[0]))]
-    return sorted(found, key=lambda each: (-each.cosine, each.scene_id))
+    best: dict[int, tuple[int, int, int | None]] = {}
+    for scene_id, *part in json.loads(str(row[0])):
+        if scene_id not in best or part[0] > best[scene_id][0]:
+            best[scene_id] = (part[0], part[1], part[2])
+    nearest = heapq.nsmallest(k, best.items(), key=lambda each: (-each[1][0], each[0]))
+    return [Nearest(scene_id, part, near / 1e7, at_ms) for scene_id, (near, part, at_ms) in nearest]
 
 
 # A vector without a direction has no distance.
-_DISTANCES = "select scene_id, part, 1 - vec_distance_cosine(v, ?) as cosine from vectors"
+_DISTANCES = "select scene_id, part, at_ms, 1 - vec_distance_cosine(v, ?) as cosine from vectors"
 
 
 def _few(connection: apsw.Connection, model_id: int, allowed: Collection[int] | None) -> bool:
