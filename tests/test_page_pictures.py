@@ -318,3 +318,14 @@ def test_glimpses_lie_in_the_scene() -> None:
 )
 def test_a_reason_becomes_a_sentence(reason: str, said: str) -> None:
     assert words.sentence(reason) == said
+
+
+def test_words_of_the_title_are_marked_in_it_and_not_said_twice() -> None:
+    titled = Reason(leg=Leg.TITLE, score=0.9, text="Lake 1 (2004)", marks=(Span(start=0, end=4),))
+    card = because(titled)
+    assert [(piece.text, piece.marked) for piece in card.titled] == [("Lake", True), (" 1", False)]
+    assert card.quote == ()
+    said = Reason(leg=Leg.WORDS, score=0.8, text="by the lake", at_ms=5_000)
+    assert because(titled, said).quote[0].text == "by the lake"
+    year = replace(titled, marks=(Span(start=8, end=12),))
+    assert [piece.marked for piece in because(year).titled] == [False]  # the year stands apart

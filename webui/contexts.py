@@ -63,7 +63,8 @@ class Card:
     """One moment. key: names it within the page; share: the link that others are given; like: the
     search for scenes like it, "" where there is none.
 
-    quote: what is said; written: what stands in the picture; tags: what it shows.
+    titled: the title, marked; quote: what is said; written: what stands in the picture; tags: what
+    it shows.
     """
 
     key: str
@@ -73,6 +74,7 @@ class Card:
     clock: str
     iso: str
     title: str
+    titled: tuple[Piece, ...]
     year: int | None
     title_href: str
     quote: tuple[Piece, ...]
@@ -139,7 +141,9 @@ def found(answer: Answer, links: Links, how: How = PLAIN) -> Found:
 def card(moment: Moment, links: Links, how: How = PLAIN) -> Card:
     # The address says the second to play from, not the scene's start: it may be shared.
     own = moment_id(moment.file, moment.at_ms)
-    best = next((reason for reason in moment.reasons if reason.text), None)
+    told = {reason.leg: reason for reason in reversed(moment.reasons) if reason.text}
+    title = told.pop(Leg.TITLE, None)
+    best = next((reason for reason in moment.reasons if reason.leg in told), None)
     text = words.pieces(best.text, best.marks) if best else ()
     leg = best.leg if best else None
     length = moment.end_ms - moment.start_ms
@@ -151,6 +155,8 @@ def card(moment: Moment, links: Links, how: How = PLAIN) -> Card:
         clock=clock(moment.at_ms),
         iso=words.iso_duration(moment.at_ms),
         title=heading(moment.item),
+        # What is marked is the whole name; it begins with what pages show of it.
+        titled=words.pieces(heading(moment.item), title.marks if title else ()),
         year=moment.item.year,
         title_href=links.item(moment.item.public_id),
         quote=text if leg not in {Leg.ONSCREEN, Leg.PICTURE} else (),

@@ -103,7 +103,9 @@ def test_the_keyboard_alone_gives_and_takes_away_a_picture(
     page.wait_for_function(FOUND)
     page.keyboard.press("/")
     page.keyboard.type("x")
+    page.wait_for_function("() => location.search.includes('q=x')")
     page.keyboard.press("Backspace")
+    page.wait_for_function("() => location.search.includes('q=&')")
     assert page.locator(".chip").count() == 1  # there was a letter to take away
     page.keyboard.press("Backspace")
     page.wait_for_selector(".examples")

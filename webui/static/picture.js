@@ -80,13 +80,13 @@ function remove() {
   const image = chip()?.querySelector("img[src^=blob]");
   if (image) URL.revokeObjectURL(image.src);
   chip()?.remove();
+  search.elements.q.placeholder = form.dataset.placeholder;
   area.classList.remove("htmx-request");
 }
 
 function takeAway() {
   remove();
   refuse("");
-  search.elements.q.placeholder = "What was said, or seen?";
   search.elements.q.focus();
   htmx.ajax("get", search.action, { source: search, target: "#found" });
 }
