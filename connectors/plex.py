@@ -281,4 +281,6 @@ class Plex:
 
     async def close(self) -> None:
         await self._http.close()
+        self._client.close()
+        self._tv.close()
         self._pool.close()

@@ -82,6 +82,7 @@ class PlexClient:
         self._installation = installation
         self._authority = authority
         self._server: Library | None = None
+        self._session: Any = None
         self._one_at_a_time = threading.Lock()
 
     def ask(self, path: str, query: Mapping[str, str], headers: Mapping[str, str]) -> Element:
@@ -93,6 +94,16 @@ class PlexClient:
         if found is None or found.tag != plex_http.CONTAINER:
             raise plex_http.nonsense(self._name)
         return found
+
+    def close(self) -> None:
+        """Let go of the connection. A call that is under way keeps its own until it ends."""
+        if self._one_at_a_time.acquire(blocking=False):
+            try:
+                session, self._session, self._server = self._session, None, None
+                if session is not None:
+                    session.close()
+            finally:
+                self._one_at_a_time.release()
 
     def _opened(self) -> Library:
         url = str(plex_http.base_url(self._url, self._name))
@@ -106,6 +117,7 @@ class PlexClient:
             installation=self._installation,
             context=plex_http.trust(url, self._authority),
         )
+        self._session = made
         server: Library = PlexServer(url, token=self._token, session=made)  # type: ignore[no-untyped-call]
         return server
 

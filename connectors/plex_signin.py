@@ -108,7 +108,7 @@ class PlexTv:
         if not token:
             return None
         account = await self._pool.call(lambda: self._account(token, machine_id))
-        self._waiting.pop(code.secret, None)
+        self._drop(code.secret)
         return account
 
     async def by_token(self, token: str, machine_id: str) -> Account:
@@ -117,9 +117,10 @@ class PlexTv:
 
     def _account(self, token: str, machine_id: str) -> Account:
         """Ask who that is and for their key to our server. Blocks."""
-        made = self._session(token)
-        number, name = _who(_got(made, "/api/v2/user"))
-        for server in _got(made, RESOURCES).iter("resource"):
+        with self._session(token) as made:
+            number, name = _who(_got(made, "/api/v2/user"))
+            servers = _got(made, RESOURCES)
+        for server in servers.iter("resource"):
             if server.get("clientIdentifier") == machine_id and server.get("accessToken"):
                 secret = usable_token(server.get("accessToken", ""), self._name)
                 is_admin = server.get("owned") == "1"
@@ -148,7 +149,17 @@ class PlexTv:
     def _drop_old(self) -> None:
         now_ms = int(time.time() * 1000)
         for secret in [key for key, each in self._waiting.items() if each.until_ms < now_ms]:
-            del self._waiting[secret]
+            self._drop(secret)
+
+    def _drop(self, secret: str) -> None:
+        waiting = self._waiting.pop(secret, None)
+        if waiting is not None:
+            waiting.session.close()
+
+    def close(self) -> None:
+        """Forget the codes under way."""
+        for secret in list(self._waiting):
+            self._drop(secret)
 
 
 def _typed(waiting: _Waiting) -> str:

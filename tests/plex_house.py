@@ -1,10 +1,12 @@
 """A household with a Plex server, a plex.tv and our connector to them, for tests."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from connectors.base import Setup
 from connectors.mapping import PathMapping
@@ -60,8 +62,23 @@ async def house(world: World | None = None, **changes: Any) -> AsyncIterator[Hou
         try:
             yield home
         finally:
-            await plex.close()
+            await home.plex.close()
         assert home.secrets_seen() == []
+
+
+async def list_films(home: House) -> None:
+    (library, *_) = await home.plex.libraries()
+    async for _page in home.plex.items(library):
+        pass
+
+
+async def see_films(home: House) -> None:
+    async for _ids in home.plex.visible(OWNER):
+        pass
+
+
+Way = Callable[[House], Awaitable[None]]
+BOTH = pytest.mark.parametrize("way", [list_films, see_films], ids=["plexapi", "aiohttp"])
 
 
 def picture(kind: bytes = b"\xff\xd8\xff", size: int = 100) -> bytes:

@@ -267,6 +267,15 @@ async def test_closing_twice_and_going_on_is_fine(home: House) -> None:
     assert await home.plex.libraries()
 
 
+async def test_closing_lets_go_of_every_connection(home: House) -> None:
+    await home.plex.libraries()
+    await home.plex.count()
+    assert home.server.connections() == 2
+    await home.plex.close()
+    while home.server.connections():
+        await asyncio.sleep(0.001)
+
+
 async def test_two_listings_at_once_do_not_mix(home: House) -> None:
     films, shows = await asyncio.gather(listed(home, "1"), listed(home, "2"))
     assert {item.kind for item in films} == {ItemKind.MOVIE}

@@ -14,9 +14,8 @@ import pytest
 
 from companion.errors import AuthFailed, CompanionError, ServerUnavailable
 from connectors import plex_client, plex_http
-from tests.fakes.plex import FakePlex, billion_laughs, nested
-from tests.fakes.plex_world import household
-from tests.plex_house import OWNER, TOKENS, House, house
+from tests.fakes.plex import billion_laughs, nested
+from tests.plex_house import BOTH, OWNER, TOKENS, House, Way, house, list_films, see_films
 
 XML = {"Content-Type": "text/xml;charset=utf-8"}
 
@@ -25,20 +24,6 @@ XML = {"Content-Type": "text/xml;charset=utf-8"}
 async def home() -> AsyncIterator[House]:
     async with house() as opened:
         yield opened
-
-
-async def list_films(home: House) -> None:
-    (library, *_) = await home.plex.libraries()
-    async for _page in home.plex.items(library):
-        pass
-
-
-async def see_films(home: House) -> None:
-    async for _ids in home.plex.visible(OWNER):
-        pass
-
-
-BOTH = pytest.mark.parametrize("way", [list_films, see_films], ids=["plexapi", "aiohttp"])
 
 
 # --- answers --------------------------------------------------------------------------------------
@@ -63,48 +48,48 @@ BOTH = pytest.mark.parametrize("way", [list_films, see_films], ids=["plexapi", "
     ids=lambda body: repr(body[:20]),
 )
 async def test_an_answer_that_is_none_of_plex_is_refused(
-    home: House, way: object, body: bytes
+    home: House, way: Way, body: bytes
 ) -> None:
     home.server.faults.on("/library/sections", body=body, headers=XML)
     with pytest.raises(ServerUnavailable, match="none of a Plex server"):
-        await way(home)  # type: ignore[operator]
+        await way(home)
 
 
 @BOTH
-async def test_a_document_of_great_depth_does_not_crash(home: House, way: object) -> None:
+async def test_a_document_of_great_depth_does_not_crash(home: House, way: Way) -> None:
     home.server.faults.on("/library/sections/1/all", body=nested(100_000), headers=XML)
     with suppress(ServerUnavailable):
-        await way(home)  # type: ignore[operator]
+        await way(home)
     gc.collect()
 
 
 @BOTH
 @pytest.mark.parametrize("path", ["/library/sections", "/library/sections/1/all"])
 async def test_a_list_that_does_not_say_how_long_it_is_is_not_taken_for_empty(
-    home: House, way: object, path: str
+    home: House, way: Way, path: str
 ) -> None:
     home.server.faults.on(path, body=b"<MediaContainer/>", headers=XML)
     with pytest.raises(ServerUnavailable, match="none of a Plex server"):
-        await way(home)  # type: ignore[operator]
+        await way(home)
 
 
 @BOTH
-async def test_fewer_libraries_than_counted_are_not_taken_for_all(home: House, way: object) -> None:
+async def test_fewer_libraries_than_counted_are_not_taken_for_all(home: House, way: Way) -> None:
     body = b"<MediaContainer size='3'><Directory key='1' type='movie'/></MediaContainer>"
     home.server.faults.on("/library/sections", body=body, headers=XML)
     with pytest.raises(ServerUnavailable, match="none of a Plex server"):
-        await way(home)  # type: ignore[operator]
+        await way(home)
 
 
 @BOTH
 async def test_an_endless_answer_is_cut_off(
-    home: House, way: object, monkeypatch: pytest.MonkeyPatch
+    home: House, way: Way, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(plex_http, "BODY_BYTES", 1000)
     body = b"<MediaContainer>" + b" " * 200_000 + b"</MediaContainer>"
     home.server.faults.on("/library/sections", body=body, headers=XML)
     with pytest.raises(ServerUnavailable):
-        await way(home)  # type: ignore[operator]
+        await way(home)
 
 
 async def test_an_html_page_in_place_of_a_listing_does_not_empty_the_library(home: House) -> None:
@@ -112,128 +97,6 @@ async def test_an_html_page_in_place_of_a_listing_does_not_empty_the_library(hom
     home.server.faults.on("/library/sections/1/all", body=b"<html><body/></html>", headers=XML)
     with pytest.raises(ServerUnavailable, match="none of a Plex server"):
         await list_films(home)
-
-
-# --- the wire -------------------------------------------------------------------------------------
-
-
-@BOTH
-@pytest.mark.parametrize("status", [400, 404, 429, 500, 502, 503, 599])
-async def test_errors_of_the_server_raise(home: House, way: object, status: int) -> None:
-    home.server.faults.on("/library/sections/1/all", status=status, body=b"secret text")
-    with pytest.raises(ServerUnavailable, match=str(status)) as caught:
-        await way(home)  # type: ignore[operator]
-    assert "secret text" not in str(caught.value)
-
-
-@BOTH
-async def test_a_status_that_no_list_knows_is_an_error_like_others(
-    home: House, way: object
-) -> None:
-    """plexapi looks the name of the status up and fails on None."""
-    home.server.faults.on("/library/sections", status=499)
-    with pytest.raises(ServerUnavailable, match="499"):
-        await way(home)  # type: ignore[operator]
-
-
-@BOTH
-@pytest.mark.parametrize("body", [b"", b"<MediaContainer size='3'><Video"])
-async def test_a_dropped_connection_raises(home: House, way: object, body: bytes) -> None:
-    home.server.faults.on("/library/sections/1/all", drop=True, body=body)
-    with pytest.raises(ServerUnavailable):
-        await way(home)  # type: ignore[operator]
-
-
-@BOTH
-async def test_a_server_that_does_not_answer_is_left_after_a_while(
-    home: House, way: object, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(plex_http, "READ_S", 0.05)
-    never = asyncio.Event()
-    home.server.faults.on("/library/sections/1/all", hold=never)
-    with pytest.raises(ServerUnavailable, match="no answer in time"):
-        await way(home)  # type: ignore[operator]
-    never.set()
-
-
-@BOTH
-async def test_a_server_that_restarts_in_the_middle_raises_and_is_fine_afterwards(
-    home: House, way: object
-) -> None:
-    for number in range(300):
-        home.world.film(f"5{number:04}")
-    home.server.faults.on("/library/sections/1/all", after=1, drop=True)
-    with pytest.raises(ServerUnavailable):
-        await way(home)  # type: ignore[operator]
-    home.server.faults.clear()
-    await home.server.restart()
-    await way(home)  # type: ignore[operator]
-
-
-@BOTH
-async def test_a_server_that_is_down_is_unavailable(home: House, way: object) -> None:
-    await home.server.stop()
-    with pytest.raises(ServerUnavailable, match="no connection"):
-        await way(home)  # type: ignore[operator]
-
-
-@BOTH
-async def test_a_token_revoked_in_the_middle_is_for_a_person(home: House, way: object) -> None:
-    for number in range(300):
-        home.world.film(f"5{number:04}")
-    home.server.faults.on("/library/sections", after=2, status=401)
-    with pytest.raises(AuthFailed):
-        await way(home)  # type: ignore[operator]
-
-
-@BOTH
-@pytest.mark.parametrize("status", [301, 302, 307, 308])
-async def test_a_redirect_to_another_host_is_refused_and_gets_no_token(
-    home: House, way: object, status: int
-) -> None:
-    async with FakePlex(household()) as other:
-        elsewhere = {"Location": f"{other.url}/library/sections"}
-        home.server.faults.on("/library/sections", status=status, headers=elsewhere)
-        with pytest.raises(ServerUnavailable, match="another address"):
-            await way(home)  # type: ignore[operator]
-        assert other.faults.seen == []
-
-
-@BOTH
-async def test_cookies_are_not_kept(home: House, way: object) -> None:
-    cookie = {"Set-Cookie": "who=me; Path=/"}
-    body = b"<MediaContainer machineIdentifier='m'/>"
-    home.server.faults.on("/identity", times=1, body=body, headers=XML | cookie)
-    home.world.machine_id = "m"
-    await way(home)  # type: ignore[operator]
-    assert not [each for each in home.server.faults.seen if "Cookie" in each.headers]
-
-
-async def test_a_wrong_certificate_says_so(home: House) -> None:
-    """An https address where plain http answers is the nearest a test comes without a certificate;
-    the words for a certificate are checked on their own."""
-    plex = home.connector(url=home.server.url.replace("http:", "https:"))
-    with pytest.raises(ServerUnavailable):
-        await plex.identity()
-    await plex.close()
-
-
-@pytest.mark.parametrize(
-    "url", ["", "nas:32400", "ftp://nas", "http://", "http://me:secret@nas:32400", "file:///etc"]
-)
-async def test_an_address_that_is_none_says_how_one_looks(home: House, url: str) -> None:
-    plex = home.connector(url=url)
-    with pytest.raises(ServerUnavailable, match="http://nas:32400"):
-        await plex.identity()
-    await plex.close()
-
-
-async def test_a_base_path_of_a_proxy_is_kept(home: House) -> None:
-    body = b"<MediaContainer machineIdentifier='m' version='1'/>"
-    home.server.faults.on("/plex/identity", body=body, headers=XML)
-    plex = home.connector(url=f"{home.server.url}/plex/")
-    assert (await plex.identity()).id == "m"
-    await plex.close()
 
 
 # --- tokens ---------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ a section or an item that may not be seen is 404; portraits lie on another host 
 """
 
 import asyncio
+import ssl
 from collections.abc import Callable
 from typing import Self
 from xml.etree.ElementTree import Element
@@ -27,8 +28,9 @@ PAGES = ("good", "ignored", "repeats", "lying", "short")
 
 
 class FakePlex:
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, *, tls: ssl.SSLContext | None = None) -> None:
         self.world = world
+        self._tls = tls
         self.faults = Faults()
         self.paging = "good"
         self.forbidden = 404  # what a section answers that may not be seen
@@ -43,7 +45,7 @@ class FakePlex:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._port}"
+        return f"{'https' if self._tls else 'http'}://127.0.0.1:{self._port}"
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -56,7 +58,7 @@ class FakePlex:
         """Listen: on a free port the first time, on the same one after a stop."""
         self._runner = web.AppRunner(self._app(), shutdown_timeout=0.05, access_log=None)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", self._port)
+        site = web.TCPSite(self._runner, "127.0.0.1", self._port, ssl_context=self._tls)
         await site.start()
         self._port = self._runner.addresses[0][1]
 
@@ -65,10 +67,18 @@ class FakePlex:
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
+        if self._tls:  # it says goodbye in several turns of the loop, and a failed one does too
+            for _ in range(50):
+                await asyncio.sleep(0.001)
 
     async def restart(self) -> None:
         await self.stop()
         await self.start()
+
+    def connections(self) -> int:
+        """Return how many clients hold a connection open."""
+        server = self._runner.server if self._runner else None
+        return len(server.connections) if server else 0
 
     async def tell(self, message: str) -> None:
         """Send a text to everybody who listens."""

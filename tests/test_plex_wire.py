@@ -1,0 +1,202 @@
+"""Between us and a Plex server: errors, silence, restarts, redirects, certificates, addresses."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
+
+from companion.errors import AuthFailed, ServerUnavailable
+from connectors import plex_http
+from tests.fakes.plex import FakePlex
+from tests.fakes.plex_world import household
+from tests.plex_house import BOTH, House, Way, house
+
+XML = {"Content-Type": "text/xml;charset=utf-8"}
+
+
+@pytest.fixture
+async def home() -> AsyncIterator[House]:
+    async with house() as opened:
+        yield opened
+
+
+@BOTH
+@pytest.mark.parametrize("status", [400, 404, 429, 500, 502, 503, 599])
+async def test_errors_of_the_server_raise(home: House, way: Way, status: int) -> None:
+    home.server.faults.on("/library/sections/1/all", status=status, body=b"secret text")
+    with pytest.raises(ServerUnavailable, match=str(status)) as caught:
+        await way(home)
+    assert "secret text" not in str(caught.value)
+
+
+@BOTH
+async def test_a_status_that_no_list_knows_is_an_error_like_others(home: House, way: Way) -> None:
+    """plexapi looks the name of the status up and fails on None."""
+    home.server.faults.on("/library/sections", status=499)
+    with pytest.raises(ServerUnavailable, match="499"):
+        await way(home)
+
+
+@BOTH
+@pytest.mark.parametrize("body", [b"", b"<MediaContainer size='3'><Video"])
+async def test_a_dropped_connection_raises(home: House, way: Way, body: bytes) -> None:
+    home.server.faults.on("/library/sections/1/all", drop=True, body=body)
+    with pytest.raises(ServerUnavailable):
+        await way(home)
+
+
+@BOTH
+async def test_a_server_that_does_not_answer_is_left_after_a_while(
+    home: House, way: Way, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plex_http, "READ_S", 0.05)
+    never = asyncio.Event()
+    home.server.faults.on("/library/sections/1/all", hold=never)
+    with pytest.raises(ServerUnavailable, match="no answer in time"):
+        await way(home)
+    never.set()
+
+
+@BOTH
+async def test_a_server_that_restarts_in_the_middle_raises_and_is_fine_afterwards(
+    home: House, way: Way
+) -> None:
+    for number in range(300):
+        home.world.film(f"5{number:04}")
+    home.server.faults.on("/library/sections/1/all", after=1, drop=True)
+    with pytest.raises(ServerUnavailable):
+        await way(home)
+    home.server.faults.clear()
+    await home.server.restart()
+    await way(home)
+
+
+@BOTH
+async def test_a_server_that_is_down_is_unavailable(home: House, way: Way) -> None:
+    await home.server.stop()
+    with pytest.raises(ServerUnavailable, match="no connection"):
+        await way(home)
+
+
+@BOTH
+async def test_a_token_revoked_in_the_middle_is_for_a_person(home: House, way: Way) -> None:
+    for number in range(300):
+        home.world.film(f"5{number:04}")
+    home.server.faults.on("/library/sections", after=2, status=401)
+    with pytest.raises(AuthFailed):
+        await way(home)
+
+
+@BOTH
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+async def test_a_redirect_to_another_host_is_refused_and_gets_no_token(
+    home: House, way: Way, status: int
+) -> None:
+    async with FakePlex(household()) as other:
+        elsewhere = {"Location": f"{other.url}/library/sections"}
+        home.server.faults.on("/library/sections", status=status, headers=elsewhere)
+        with pytest.raises(ServerUnavailable, match="another address"):
+            await way(home)
+        assert other.faults.seen == []
+
+
+@BOTH
+async def test_cookies_are_not_kept(home: House, way: Way) -> None:
+    cookie = {"Set-Cookie": "who=me; Path=/"}
+    body = b"<MediaContainer machineIdentifier='m'/>"
+    home.server.faults.on("/identity", times=1, body=body, headers=XML | cookie)
+    home.world.machine_id = "m"
+    await way(home)
+    assert not [each for each in home.server.faults.seen if "Cookie" in each.headers]
+
+
+@BOTH
+async def test_a_certificate_that_nobody_vouches_for_is_refused_before_a_token_is_sent(
+    way: Way, tmp_path: Path
+) -> None:
+    authority, tls = await asyncio.to_thread(certificate, tmp_path, "127.0.0.1")
+    async with FakePlex(household(), tls=tls) as server, house(url=server.url) as home:
+        with pytest.raises(ServerUnavailable, match="certificate is not trusted"):
+            await way(home)
+        assert server.faults.seen == []
+        await home.plex.close()
+        home.plex = home.connector(authority=authority)
+        await way(home)
+        assert server.faults.seen
+
+
+@BOTH
+async def test_a_certificate_for_another_name_is_refused_even_if_trusted(
+    way: Way, tmp_path: Path
+) -> None:
+    authority, tls = await asyncio.to_thread(certificate, tmp_path, "192.0.2.1")
+    async with (
+        FakePlex(household(), tls=tls) as server,
+        house(url=server.url, authority=authority) as home,
+    ):
+        with pytest.raises(ServerUnavailable, match="certificate is not trusted"):
+            await way(home)
+        assert server.faults.seen == []
+
+
+async def test_an_authority_that_cannot_be_read_says_so(tmp_path: Path) -> None:
+    async with (
+        FakePlex(household()) as server,
+        house(url=server.url.replace("http:", "https:"), authority=tmp_path / "none.pem") as home,
+    ):
+        with pytest.raises(ServerUnavailable, match="authority cannot be read"):
+            await home.plex.identity()
+
+
+def certificate(folder: Path, address: str) -> tuple[Path, ssl.SSLContext]:
+    """Make a certificate for an address that vouches for itself: (its file, a server's context)."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "nas")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address(address))]), False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), True)
+        .sign(key, hashes.SHA256())
+    )
+    public, private = folder / "nas.pem", folder / "nas.key"
+    public.write_bytes(made.public_bytes(Encoding.PEM))
+    private.write_bytes(
+        key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(public, private)
+    return public, context
+
+
+@pytest.mark.parametrize(
+    "url", ["", "nas:32400", "ftp://nas", "http://", "http://me:secret@nas:32400", "file:///etc"]
+)
+async def test_an_address_that_is_none_says_how_one_looks(home: House, url: str) -> None:
+    plex = home.connector(url=url)
+    with pytest.raises(ServerUnavailable, match="http://nas:32400"):
+        await plex.identity()
+    await plex.close()
+
+
+async def test_a_base_path_of_a_proxy_is_kept(home: House) -> None:
+    body = b"<MediaContainer machineIdentifier='m' version='1'/>"
+    home.server.faults.on("/plex/identity", body=body, headers=XML)
+    plex = home.connector(url=f"{home.server.url}/plex/")
+    assert (await plex.identity()).id == "m"
+    await plex.close()
