@@ -25,15 +25,19 @@ from companion.child import COMMAND
 from companion.children import Children
 from companion.config import Config, Folder
 from companion.errors import CompanionError, DataFolderBusy, MediaMissing
+from companion.following import Following
+from companion.household import Household
 from companion.indexing import Indexer
 from companion.lock import Daemon, Lock
 from companion.playback import Playback
 from companion.schedule import Schedule
 from companion.search.search import Search
+from companion.servers import Servers
 from companion.store import settings
 from companion.store.accounts import Accounts
 from companion.store.db import Store
 from companion.sync import Sync
+from companion.vault import Vault
 from companion.watch import Watch
 from companion.weights import Weights
 from scanners import models
@@ -71,11 +75,16 @@ class App:
         see = functools.partial(self.children.encode, role="picture") if vision else None
         look_at = self.children.look_at if vision else None
         self.search = Search(store, config, encode, see, look_at)
-        self.sync = Sync(store, config, self.indexer.wake)
+        vault = Vault(config.data_dir)
+        self.servers = Servers(store, vault)
+        self.sync = Sync(store, config, self.indexer.wake, servers=self.servers)
         self.watch = Watch(config, self.sync)
         self.schedule = Schedule(config, self.sync, self.indexer)
         self.playback = Playback(store, config, self.children)
         self.accounts = Accounts(store, config)
+        self.household = Household(store, self.servers, self.accounts, vault)
+        self.following = Following(self.servers, self.sync, self.household)
+        self.servers.changed = self.following.look_again
         self.weights = Weights(config, self.indexer.wake)
         self.note = ""  # what else goes on, for the indexing page
         self.indexer.notes = self._notes
@@ -123,6 +132,7 @@ class App:
             ("first look", self.sync.run_once),
             ("backups", self._back_up),
             ("models", self.weights.run),
+            ("servers", self.following.run),
         ]
         if self.config.sync.watch:
             parts.append(("watch", self.watch.run))
@@ -138,6 +148,8 @@ class App:
             indexer=self.indexer,
             playback=self.playback,
             accounts=self.accounts,
+            household=self.household,
+            servers=self.servers,
             local_token=token,
             sync=self._look,
         )
@@ -182,6 +194,8 @@ class App:
         """Stop answering and kill the children. The store stays open."""
         if self._runner is not None:
             await _limited("web", self._runner.cleanup())
+        await _limited("household", self.household.close())
+        await _limited("servers", self.servers.close())
         await _limited("children", self.children.close())
 
 

@@ -29,6 +29,7 @@ FRESH_S = 300.0  # what somebody may see is believed for so long ...
 STALE_S = 900.0  # ... and while it is asked again, for so long
 RECHECK_S = 60.0  # a shown item is asked about again after this
 RECHECKED = 10_000  # answers about single items that are remembered
+DOOR_S = 4.0  # a server that is silent for longer is not offered at the door
 CODES = 100  # sign-ins by code that may be under way
 CODE_S = 600.0  # one without an end of its own is forgotten then
 
@@ -91,7 +92,11 @@ class Household:
 
     async def _door(self, server: Server) -> Door:
         try:
-            ways = await (await self._servers.connector(server.id)).ways()
+            async with asyncio.timeout(DOOR_S):
+                ways = await (await self._servers.connector(server.id)).ways()
+        except TimeoutError:
+            late = f"{server.name} does not answer"
+            return Door(server=server.name, kind=server.kind, ways=(), problem=late)
         except CompanionError as error:
             return Door(server=server.name, kind=server.kind, ways=(), problem=str(error))
         # A token made by hand is for programs; nobody in the house has one.
@@ -100,13 +105,19 @@ class Household:
 
     async def sign_in(self, server_name: str, name: str, password: str) -> str:
         """Return a new session's token. Raises AuthFailed or ServerUnavailable, in words."""
-        server = await self._servers.named(server_name)
+        server = await self._known(server_name)
         connector = await self._servers.connector(server.id)
         return await self.admit(server, await connector.by_password(name, password))
 
+    async def _known(self, name: str) -> Server:
+        found = await self._store.read(rows.server, name)
+        if found is None:  # whoever stands at the door is not told which there are
+            raise AuthFailed("there is no server of that name here")
+        return found
+
     async def start_code(self, server_name: str, key: str) -> SignInCode:
         """Begin to sign in by a code. key: the secret of the browser that waits for it."""
-        server = await self._servers.named(server_name)
+        server = await self._known(server_name)
         connector = await self._servers.connector(server.id)
         code = await connector.start_code()
         now = self._clock()
@@ -115,6 +126,11 @@ class Household:
             raise ServerUnavailable("too many people are signing in: try again in some minutes")
         self._codes[key] = _Code(server, connector, code, now + CODE_S)
         return code
+
+    def code_under_way(self, key: str) -> SignInCode | None:
+        """Return the code that a browser waits for."""
+        under_way = self._codes.get(key)
+        return under_way.code if under_way else None
 
     async def finish_code(self, key: str) -> str | None:
         """Return a new session's token once the code was typed, None until then.

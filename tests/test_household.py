@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from companion.errors import AuthFailed, CompanionError, ServerUnavailable
+from companion.errors import AuthFailed, ServerUnavailable
 from companion.household import CODE_S, FRESH_S, RECHECK_S, STALE_S
 from companion.ids import Ids
 from companion.store import servers as rows
@@ -222,6 +222,6 @@ async def test_an_old_code_has_expired(here: Home) -> None:
         await here.household.finish_code("browser")
 
 
-async def test_an_unknown_server_is_named(here: Home) -> None:
-    with pytest.raises(CompanionError, match=r"no server named 'Cellar'; known: Attic"):
+async def test_whoever_guesses_at_servers_learns_of_none(here: Home) -> None:
+    with pytest.raises(AuthFailed, match=r"^there is no server of that name here$"):
         await here.household.start_code("Cellar", "browser")

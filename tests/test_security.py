@@ -168,6 +168,7 @@ OWN = {
     "{rest:.*}": "nothing",
 }
 OPEN_TO_ALL = {
+    "/login/code",
     "/login",
     "/logout",
     "/static/x/heimdex.css",

@@ -162,6 +162,12 @@ async def test_a_lost_key_asks_to_sign_in_again_and_nothing_else_stops(
     assert len(await here.items()) == 6
 
 
+async def test_an_unknown_server_is_told_with_those_there_are(here: Home) -> None:
+    with pytest.raises(CompanionError, match=r"no server named 'Cellar'; known: Attic"):
+        await here.servers.named("Cellar")
+    assert await here.servers.named("attic") == here.server
+
+
 async def test_whoever_waits_is_told_when_servers_come_and_go(here: Home) -> None:
     told: list[int] = []
     here.servers.changed = lambda: told.append(1)

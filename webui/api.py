@@ -97,7 +97,7 @@ async def _search(
         picture=picture,
         like=like,
     )
-    return visit.json(records.results(answer, visit.viewer))
+    return visit.json(records.results(await lookup.shown(visit, answer), visit.viewer))
 
 
 async def item(visit: Visit) -> web.StreamResponse:

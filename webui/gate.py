@@ -7,13 +7,15 @@ is for them, and for everything but GET whether one of our own pages sent it.
 import hmac
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from enum import Enum
 from http import HTTPStatus
 
 from aiohttp import web
 
-from companion.errors import CompanionError
+from companion.errors import AuthFailed, CompanionError
 from companion.model import OWNER, Viewer
+from companion.store.accounts import Account
 from webui import security
 from webui.problems import Problem, not_found, problem_of
 from webui.visit import House, Visit
@@ -44,6 +46,8 @@ def admit(
         try:
             _check_host(visit)
             if access is not Access.ANYONE and visit.viewer_or_none is None:
+                if visit.trouble is not None:
+                    raise visit.trouble
                 return _sign_in_first(visit)
             if access is Access.OWNER and not visit.viewer.owner:
                 raise not_found()
@@ -88,23 +92,41 @@ def _nobodys(request: web.Request) -> Visit:
 async def _visit(request: web.Request) -> Visit:
     nobody = _nobodys(request)
     session = request.cookies.get(security.SESSION_COOKIE, "")
-    return Visit(
-        request=request,
-        house=nobody.house,
-        asker=nobody.asker,
-        viewer_or_none=await _viewer(nobody, session),
+    visit = replace(
+        nobody,
         cookie=session or request.cookies.get(security.FORM_COOKIE, "") or nobody.cookie,
     )
+    if _is_owner(visit):
+        return replace(visit, viewer_or_none=OWNER)
+    account = await visit.parts.accounts.signed_in(session) if session else None
+    if account is None:
+        return visit
+    try:
+        return replace(visit, account=account, viewer_or_none=await _viewer(visit, account))
+    except AuthFailed:
+        # Their server has taken the sign-in back: whoever has an account there signs in again.
+        await visit.parts.accounts.sign_out(session)
+        return visit
+    except CompanionError as error:
+        return replace(visit, account=account, trouble=error)
 
 
-async def _viewer(visit: Visit, session: str) -> Viewer | None:
+def _is_owner(visit: Visit) -> bool:
+    """Whoever sits at this computer, and the command line beside the daemon."""
     parts, request = visit.parts, visit.request
     if security.at_home(visit.asker, request.remote or "", parts.config, visit.house.trusted):
-        return OWNER
-    if parts.local_token and hmac.compare_digest(_bearer(request), parts.local_token.encode()):
-        return OWNER
-    account = await parts.accounts.signed_in(session) if session else None
-    return await parts.accounts.viewer(account) if account else None
+        return True
+    token = parts.local_token
+    return bool(token) and hmac.compare_digest(_bearer(request), token.encode())
+
+
+async def _viewer(visit: Visit, account: Account) -> Viewer:
+    """Return what an account may see now. Raises AuthFailed, or ServerUnavailable if nobody can
+    tell."""
+    household = visit.parts.household
+    if household is not None:
+        return await household.viewer(account)
+    return await visit.parts.accounts.viewer(account)
 
 
 def _bearer(request: web.Request) -> bytes:

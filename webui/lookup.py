@@ -1,11 +1,11 @@
 """From an address to a film, for whoever may see it. What they may not see does not exist."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import apsw
 
-from companion.model import File, Item, Viewer
+from companion.model import Answer, File, Item, Viewer
 from companion.store import findings, library
 from webui.problems import not_found
 from webui.visit import Visit
@@ -24,7 +24,7 @@ class Film:
 async def film(visit: Visit, public_id: str) -> Film:
     """Return a film by its file's public id. Raises not_found."""
     found = await visit.parts.store.read(_film, public_id, visit.viewer)
-    if found is None:
+    if found is None or not await visit.confirmed([found.item.id]):
         raise not_found()
     return found
 
@@ -40,6 +40,7 @@ async def moment(visit: Visit, public_id: str) -> tuple[Film, int]:
 
 async def scene(visit: Visit, public_id: str) -> int:
     """Return the id of the scene that plays at a moment. Raises not_found."""
+    await moment(visit, public_id)
     found = await visit.parts.store.read(scene_at, public_id, visit.viewer)
     if found is None:
         raise not_found()
@@ -56,10 +57,22 @@ def scene_at(connection: apsw.Connection, public_id: str, viewer: Viewer) -> int
     return row.id if row else None
 
 
+async def shown(visit: Visit, answer: Answer) -> Answer:
+    """Return what is found without the items that have been taken from this viewer just now."""
+    kept = await visit.confirmed(moment.item.id for moment in (*answer.moments, *answer.weak))
+    return replace(
+        answer,
+        moments=tuple(moment for moment in answer.moments if moment.item.id in kept),
+        weak=tuple(moment for moment in answer.weak if moment.item.id in kept),
+    )
+
+
 async def item(visit: Visit, public_id: str) -> Item:
     """Return an item. Raises not_found."""
     found = await visit.parts.store.read(library.item_by_public_id, public_id)
     if found is None or not visit.viewer.may_see(found.id):
+        raise not_found()
+    if not await visit.confirmed([found.id]):
         raise not_found()
     return found
 

@@ -12,13 +12,12 @@ from webui import (
     film,
     lookup,
     progress,
-    security,
     titles as shelf,
     wanted,
     words,
 )
 from webui.links import moment_id
-from webui.problems import Problem, not_found, problem_of
+from webui.problems import not_found, problem_of
 from webui.visit import Visit
 
 NEWEST = 6  # titles on the empty search page
@@ -61,7 +60,7 @@ async def _find(visit: Visit, asked: wanted.Wanted) -> contexts.Found:
     except QueryError as error:
         return contexts.not_understood(asked.query, str(error))
     how = contexts.How(pictures=visit.parts.config.features.vision, alike=asked.chip is not None)
-    return contexts.found(answer, visit.links, how)
+    return contexts.found(await lookup.shown(visit, answer), visit.links, how)
 
 
 # --- searching by picture ------------------------------------------------------------------------
@@ -205,53 +204,6 @@ async def _changed(visit: Visit) -> web.StreamResponse:
     if visit.wants_part:
         return await status(visit)
     return visit.go(visit.links.page("status"))
-
-
-# --- signing in ----------------------------------------------------------------------------------
-
-
-async def login(visit: Visit) -> web.StreamResponse:
-    back = security.safe_next(visit.text("next", longest=2000), visit.links.base)
-    if visit.viewer_or_none is not None:
-        return visit.go(back)
-    return visit.page("login.html", back=back, name="owner", complaint="")
-
-
-async def sign_in(visit: Visit) -> web.StreamResponse:
-    form = await visit.request.post()
-    name, password = (str(form.get(key, ""))[:1_000] for key in ("name", "password"))
-    back = security.safe_next(str(form.get("next", "")), visit.links.base)
-    patience, keys = visit.house.patience, (f"from {visit.asker.address}", f"as {name}")
-    wait_s = patience.wait_s(*keys)
-    if wait_s:
-        raise Problem(
-            HTTPStatus.TOO_MANY_REQUESTS,
-            "Too many tries",
-            f"Wait {wait_s} seconds, then try again.",
-            retry_s=wait_s,
-        )
-    patience.tried(*keys)
-    token = await visit.parts.accounts.sign_in(name, password)
-    if token is None:
-        return visit.page(
-            "login.html",
-            status=HTTPStatus.UNAUTHORIZED,
-            back=back,
-            name=name,
-            complaint="That name and password do not belong together.",
-        )
-    patience.succeeded(*keys)
-    response = visit.go(back)
-    days = visit.parts.config.web.session_days
-    visit.set_cookie(response, security.SESSION_COOKIE, token, days=days)
-    return response
-
-
-async def sign_out(visit: Visit) -> web.StreamResponse:
-    await visit.parts.accounts.sign_out(visit.request.cookies.get(security.SESSION_COOKIE, ""))
-    response = visit.go(visit.links.page("login"))
-    visit.set_cookie(response, security.SESSION_COOKIE, "", days=0)
-    return response
 
 
 async def first(visit: Visit) -> web.StreamResponse:

@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from companion.config import Config
+from companion.household import Household
 from companion.model import Answer, IndexingStatus, Viewer
 from companion.playback import Playback
 from companion.search.fusion import Weights
 from companion.search.pictures import Picture
 from companion.search.query import Mode
+from companion.servers import Servers
 from companion.store.accounts import Accounts
 from companion.store.db import Store
 
@@ -51,7 +53,9 @@ class Indexing(Protocol):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
     """local_token: who can read it from the data folder is the owner (the command line beside a
-    daemon that listens beyond loopback); empty switches it off. sync: look at the folders now."""
+    daemon that listens beyond loopback); empty switches it off. sync: look at the folders now.
+    household: who may see what by their media server; None: there is no such server. servers: to
+    set them up."""
 
     config: Config
     store: Store
@@ -59,5 +63,7 @@ class Parts:
     indexer: Indexing
     playback: Playback
     accounts: Accounts
+    household: Household | None = None
+    servers: Servers | None = None
     local_token: str = ""
     sync: Callable[[], Awaitable[None]] | None = None

@@ -7,7 +7,7 @@ from typing import Any
 from aiohttp import web
 
 from companion.search import pictures
-from webui import api, gate, media, pages, security
+from webui import api, entrance, gate, media, pages, security
 from webui.gate import Access
 from webui.parts import Parts
 from webui.visit import Visit, house
@@ -29,9 +29,11 @@ ROUTES: tuple[tuple[str, str, Answer, Access], ...] = (
     ("POST", "/status/retry", pages.retry, Access.OWNER),
     ("POST", "/status/pause", pages.pause, Access.OWNER),
     ("POST", "/status/resume", pages.resume, Access.OWNER),
-    ("GET", "/login", pages.login, Access.ANYONE),
-    ("POST", "/login", pages.sign_in, Access.ANYONE),
-    ("POST", "/logout", pages.sign_out, Access.ANYONE),
+    ("GET", "/login", entrance.login, Access.ANYONE),
+    ("POST", "/login", entrance.sign_in, Access.ANYONE),
+    ("POST", "/login/code", entrance.start_code, Access.ANYONE),
+    ("GET", "/login/code", entrance.code, Access.ANYONE),
+    ("POST", "/logout", entrance.sign_out, Access.ANYONE),
     ("GET", "/still/{moment}.jpg", media.still, Access.VIEWER),
     ("GET", "/frame/{moment}.jpg", media.frame, Access.VIEWER),
     ("GET", "/boxes/{moment}.json", pages.boxes, Access.VIEWER),

@@ -5,7 +5,7 @@ template engine.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
@@ -16,7 +16,9 @@ import msgspec
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
+from companion.errors import CompanionError
 from companion.model import Viewer
+from companion.store.accounts import Account
 from webui import assets, security
 from webui.assets import Assets
 from webui.links import Links
@@ -82,13 +84,16 @@ def _utc(unix_ms: int) -> str:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Visit:
     """asker: who asks, from where; viewer: what they may see, None when nobody has signed in;
-    cookie: the secret that forms are bound to."""
+    account: who has signed in; trouble: why nobody can tell now what they may see; cookie: the
+    secret that forms are bound to."""
 
     request: web.Request
     house: House
     asker: security.Caller
     viewer_or_none: Viewer | None
     cookie: str
+    account: Account | None = None
+    trouble: CompanionError | None = None
     new_cookies: dict[str, str] = field(default_factory=dict)
     forms: list[Mapping[str, str | bytes]] = field(default_factory=list)  # what was read of it
     given: Mapping[str, str] | None = None  # parameters of a form, in place of the address's
@@ -105,6 +110,14 @@ class Visit:
     def viewer(self) -> Viewer:
         assert self.viewer_or_none is not None, "the gate lets nobody in without a viewer"
         return self.viewer_or_none
+
+    async def confirmed(self, item_ids: Iterable[int]) -> Set[int]:
+        """Return which items may still be shown, asked just now: the last check before an answer
+        that shows something of them."""
+        wanted = list(item_ids)
+        if self.parts.household is None or self.account is None:
+            return frozenset(wanted)
+        return await self.parts.household.confirmed(self.account, wanted)
 
     @property
     def wants_part(self) -> bool:
