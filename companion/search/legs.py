@@ -26,7 +26,9 @@ from companion.store.words import Expression
 COMMON_SHARE = 0.02  # of the scenes: a word in more does not score when a rarer one is there ...
 COMMON_LEAST = 300  # ... unless it is in so few that they are counted in no time
 CANDIDATES = 150  # scenes that the words leg hands on, and as many as are to be shown
-NEAREST = 100  # scenes that the meaning leg hands on
+NEAREST = 100  # scenes that the meaning leg hands on, and pictures when a picture is asked for ...
+SEEN = 60  # ... and when words are
+TAGGED = 60  # scenes of one tag
 RANKED = 2_000  # rows that bm25 puts in order
 MARKED = 0.25  # of the weight of the rarest word: those with less are not marked
 OWN_SHARE = 0.2  # of the query that a scene must hold itself before its film's title helps
@@ -49,8 +51,7 @@ def said(
     named = titles(connection, query, viewer, within, counted)
     sure: dict[int, float] = {}
     if counted and tags:
-        most = max(places, CANDIDATES)
-        sure = tagged.find(connection, _telling(counted), within.accept, limit=most)
+        sure = tagged.find(connection, _telling(counted), within.accept, limit=max(places, TAGGED))
     if counted:
         scores = _shares(connection, query, within, counted, named)
     else:
@@ -259,9 +260,10 @@ def looked(
     if sought.apart is not None:
         within = replace(within, refused=within.refused | {sought.apart})
     best: dict[int, Nearest] = {}
+    most = NEAREST if sought.by_picture else SEEN
     for vector in sought.vectors:
         for each in vectors.nearest_parts(
-            connection, known[0], vector.float16, NEAREST, mask=within, codes=codes
+            connection, known[0], vector.float16, most, mask=within, codes=codes
         ):
             if each.scene_id not in best or each.cosine > best[each.scene_id].cosine:
                 best[each.scene_id] = each

@@ -4,8 +4,11 @@ A tag is a guess of a model, so it weighs less than a word that is said. The las
 says what the thing is: a "sports car" is a car, a "car mirror" is not. Functions of a connection.
 """
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
+from itertools import islice, takewhile
+from typing import NamedTuple
 
 import apsw
 
@@ -18,6 +21,14 @@ SIDE_WORD = (
 NAMES = 24  # of one word, that are looked up
 
 _Accept = Callable[[int, int], bool]
+
+
+class _Known(NamedTuple):
+    """The names of all tags. names: word -> the names that it is in, with all words of each; words:
+    in order."""
+
+    names: Mapping[str, Mapping[str, tuple[str, ...]]]
+    words: Sequence[str]
 
 
 def find(
@@ -51,7 +62,7 @@ def named(connection: apsw.Connection, text: str) -> list[str]:
     return (
         [
             name
-            for name, words in known.get(wanted[0], {}).items()
+            for name, words in known.names.get(wanted[0], {}).items()
             if any(words[n : n + len(wanted)] == wanted for n in range(len(words)))
         ]
         if wanted
@@ -59,35 +70,34 @@ def named(connection: apsw.Connection, text: str) -> list[str]:
     )
 
 
-def _names(
-    term: Term, typed: set[str], known: Mapping[str, Mapping[str, tuple[str, ...]]]
-) -> dict[str, float]:
+def _names(term: Term, typed: set[str], known: _Known) -> dict[str, float]:
     """Return the names that a term is in, with what it is worth there, the best first. typed: all
     words of the query."""
     found: dict[str, float] = {}
     for word, worth in _words(term, known):
-        for name, words in known[word].items():
+        for name, words in known.names[word].items():
             whole = words[-1] == word or typed.issuperset(words)
             found[name] = max(worth * (1.0 if whole else SIDE_WORD), found.get(name, 0.0))
     return dict(sorted(found.items(), key=lambda each: (-each[1], each[0])))
 
 
-def _words(term: Term, known: Iterable[str]) -> list[tuple[str, float]]:
+def _words(term: Term, known: _Known) -> list[tuple[str, float]]:
     """Return the words of names that are a term, or that begin with it."""
     text = term.runs[0].text
     if len(term.runs) > 1 or term.runs[0].paired:
         return []
-    longer = term.extended is not None and not term.fallback
-    words = [word for word in known if word.startswith(text) and (longer or word == text)]
+    if term.extended is None or term.fallback:
+        return [(text, 1.0)] if text in known.names else []
+    first = bisect_left(known.words, text)
+    words = takewhile(lambda word: word.startswith(text), islice(known.words, first, None))
     return [(word, 1.0 if word == text else term.worth) for word in words]
 
 
 @lru_cache(maxsize=2)
-def _by_word(names: Sequence[str]) -> dict[str, dict[str, tuple[str, ...]]]:
-    """Return the names that each word is in, with all words of each."""
+def _by_word(names: Sequence[str]) -> _Known:
     found: dict[str, dict[str, tuple[str, ...]]] = {}
     for name in names:
         words = tuple(run.text for run in folding.runs_of(name))
         for word in words:
             found.setdefault(word, {})[name] = words
-    return found
+    return _Known(found, sorted(found))
