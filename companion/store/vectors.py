@@ -17,8 +17,8 @@ import apsw
 from companion.store.codes import EVERYTHING, Codes, Mask
 
 EXACT_ROWS = 2_000  # up to here every row is compared exactly: some 5 ms at 512 numbers
-OVERSAMPLING = 4  # candidates by sign code for each scene that is asked for: among 400, of the
-LEAST_CANDIDATES = 240  # meaning leg, were 0.99 of what is above the floor. Never fewer than these
+OVERSAMPLING = 4  # candidates by sign code for each scene that is asked for ...
+LEAST_CANDIDATES = 400  # ... and never fewer: 0.99 of what is above the floor was among them
 
 
 # --- what is written -----------------------------------------------------------------------------
