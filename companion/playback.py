@@ -19,8 +19,10 @@ from companion.model import File
 from companion.store import findings
 from companion.store.db import Store
 
-CLIP_MS = 60_000
-FIRST_CLIP_MS = 20_000  # cutting takes a third of the film's time on two cores: begin with little
+# Cutting takes a third of the film's time on two cores, more on a busy machine: begin with little,
+# so that playing begins soon, and cut each next clip while the one before it plays.
+CLIP_LENGTHS_S = (10, 20, 40, 60)
+FIRST_CLIP_MS, CLIP_MS = CLIP_LENGTHS_S[0] * 1000, CLIP_LENGTHS_S[-1] * 1000
 LEAD_MS = 5_000  # a clip begins this long before the moment, so that one can see what led to it
 CLIPS_BYTES = 2_000_000_000  # the cache of clips; the least recently played go first
 FRAMES_BYTES = 100_000_000  # the cache of single frames, some 20 kB each

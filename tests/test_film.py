@@ -21,7 +21,7 @@ async def test_a_moment_plays_the_film_itself_where_browsers_can(open_house: Ope
 async def test_a_moment_plays_a_clip_where_browsers_cannot(open_house: Open) -> None:
     house, client = await open_house()
     page = await read(client, f"/moment/{house.long.file}-{base36(100_500)}")
-    clip = f"/clip/{house.long.file}-{base36(95_000)}.mp4?first=1#t=5.5"
+    clip = f"/clip/{house.long.file}-{base36(95_000)}.mp4?s=10#t=5.5"
     assert page.all("source", "src") == [clip]
     text = await text_of(client, f"/moment/{house.long.file}-{base36(100_500)}")
     assert "Next minute" in text

@@ -74,9 +74,18 @@ async def test_a_clip_is_cut_once_and_given_piece_by_piece(open_house: Open) -> 
 async def test_the_first_clip_is_short_so_that_playing_begins_soon(open_house: Open) -> None:
     house, client = await open_house()
     kitchen = house.shelved["The Kitchen"].file
-    for address in (f"/clip/{kitchen}-0.mp4?first=1", f"/clip/{kitchen}-{base36(20_000)}.mp4"):
+    for address in (f"/clip/{kitchen}-0.mp4?s=10", f"/clip/{kitchen}-{base36(10_000)}.mp4"):
         assert (await client.get(address)).status == 200
-    assert house.cutter.asked == [("clip", 0, 20_000), ("clip", 20_000, 80_000)]
+    assert house.cutter.asked == [("clip", 0, 10_000), ("clip", 10_000, 70_000)]
+
+
+async def test_a_clip_of_any_other_length_is_not_cut(open_house: Open) -> None:
+    house, client = await open_house()
+    for length in ("11", "0", "-1", "600", "x"):
+        answer = await client.get(f"/clip/{house.lake.file}-0.mp4?s={length}")
+        assert answer.status == 400
+        assert "s: " in await answer.text()
+    assert house.cutter.asked == []
 
 
 async def test_a_clip_of_a_film_that_is_away_says_so(open_house: Open) -> None:

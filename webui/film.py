@@ -7,7 +7,7 @@ import apsw
 
 from companion.findings import MediaInfo
 from companion.model import File, Item, LineRow, SceneRow
-from companion.playback import FIRST_CLIP_MS, clip_bounds, clip_start, direct_type
+from companion.playback import CLIP_LENGTHS_S, FIRST_CLIP_MS, clip_bounds, clip_start, direct_type
 from companion.store import findings, library
 from companion.timecode import clock, seconds_from_ms
 from webui import words
@@ -153,7 +153,7 @@ def player(file: File, at_ms: int, links: Links) -> Player:
         source=(
             links.media(file.public_id)
             if content_type
-            else links.clip(moment_id(file, start_ms), first=True)
+            else links.clip(moment_id(file, start_ms), seconds=CLIP_LENGTHS_S[0])
         ),
         content_type=content_type or "video/mp4",
         direct=content_type is not None,

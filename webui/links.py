@@ -60,10 +60,9 @@ class Links:
     def boxes(self, moment: str) -> str:
         return f"{self.base}/boxes/{quote(moment, safe='')}.json"
 
-    def clip(self, moment: str, *, first: bool = False) -> str:
-        """first: a short one, with which playing begins."""
-        short = "?first=1" if first else ""
-        return f"{self.base}/clip/{quote(moment, safe='')}.mp4{short}"
+    def clip(self, moment: str, *, seconds: int = 0) -> str:
+        """seconds: one of the lengths that clips have; 0: the longest."""
+        return self._with(f"{self.base}/clip/{quote(moment, safe='')}.mp4", {"s": seconds})
 
     def media(self, file: str) -> str:
         return f"{self.base}/media/{quote(file, safe='')}"

@@ -7,9 +7,9 @@ from pathlib import Path
 from aiohttp import web
 
 from companion.errors import CompanionError
-from companion.playback import CLIP_MS, FIRST_CLIP_MS, Preview, direct_type
+from companion.playback import CLIP_LENGTHS_S, Preview, direct_type
 from webui import lookup
-from webui.problems import Problem, not_found
+from webui.problems import Problem, bad_parameter, not_found
 from webui.visit import PRIVATE, Visit
 
 KEEP_STILL = "private, max-age=604800"  # its address names the content of the film
@@ -58,11 +58,12 @@ async def media(visit: Visit) -> web.StreamResponse:
 
 
 async def clip(visit: Visit) -> web.StreamResponse:
-    """A minute from the second that the address says (the first one is shorter), cut now if nobody
-    has asked before."""
+    """Some seconds from the one that the address says, cut now if nobody has asked before."""
     film, ms = await lookup.moment(visit, visit.name("moment"))
-    length_ms = FIRST_CLIP_MS if visit.text("first") else CLIP_MS
-    return _played(await visit.parts.playback.clip(film.file, ms, length_ms))
+    seconds = visit.whole("s", CLIP_LENGTHS_S[-1], low=0, high=CLIP_LENGTHS_S[-1])
+    if seconds not in CLIP_LENGTHS_S:  # each length is a file in the cache
+        raise bad_parameter("s", f"one of {', '.join(map(str, CLIP_LENGTHS_S))}")
+    return _played(await visit.parts.playback.clip(film.file, ms, seconds * 1000))
 
 
 async def asset(visit: Visit) -> web.StreamResponse:

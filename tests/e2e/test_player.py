@@ -64,11 +64,11 @@ def test_a_film_that_browsers_cannot_play_comes_in_minutes(site: Site, page: Any
     page.wait_for_function("() => document.querySelector('video').readyState >= 2")
     assert page.inner_text(".player-note") == ""
     assert page.get_attribute("video source", "src").startswith(
-        f"/clip/{file}-{base36(5_000)}.mp4?first=1"
+        f"/clip/{file}-{base36(5_000)}.mp4?s=10"
     )
     page.evaluate("document.querySelector('film-player').seek(80000)")
     page.wait_for_function("() => document.querySelector('video').src.includes('/clip/')")
-    assert f"/clip/{file}-{base36(75_000)}.mp4?first=1#t=5" in page.evaluate(
+    assert f"/clip/{file}-{base36(75_000)}.mp4?s=10#t=5" in page.evaluate(
         "document.querySelector('video').src"
     )
     assert any(f"/clip/{file}-{base36(5_000)}.mp4" in url for url in cut)
@@ -81,7 +81,7 @@ def test_the_next_minute_follows_by_itself(site: Site, page: Any) -> None:
     page.evaluate("document.querySelector('video').dispatchEvent(new Event('ended'))")
     page.wait_for_function(
         "address => document.querySelector('video').src.includes(address)",
-        arg=f"/clip/{file}-{base36(20_000)}.mp4#",
+        arg=f"/clip/{file}-{base36(10_000)}.mp4?s=20#",
     )
     is_playing_from(page, 0.0)
 

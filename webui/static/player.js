@@ -3,10 +3,9 @@
 
 import { drawOver } from "./boxes.js";
 
-const AHEAD_S = 20; // the next minute is asked for when so much is left of this one
+const AHEAD_S = 20; // the next clip is asked for when so much is left of this one
 const CLIP_LEAD_MS = 5000;
-const CLIP_MS = 60000;
-const FIRST_CLIP_MS = 20000; // short, so that playing begins soon
+const LENGTHS_S = [10, 20, 40, 60]; // of clips that follow one another: playing begins soon
 
 class FilmPlayer extends HTMLElement {
   connectedCallback() {
@@ -16,6 +15,7 @@ class FilmPlayer extends HTMLElement {
     this.end = +this.dataset.end;
     this.direct = "direct" in this.dataset;
     this.asked = 0;
+    this.step = 0; // how many clips have followed one another
     const video = this.video;
     video.addEventListener("timeupdate", () => this.tell());
     video.addEventListener("loadeddata", () => (this.note.textContent = ""));
@@ -48,18 +48,18 @@ class FilmPlayer extends HTMLElement {
   }
 
   /** Put the clip from startMs into the player. */
-  load(/** @type {number} */ startMs, /** @type {number} */ atMs, first = true) {
+  load(/** @type {number} */ startMs, /** @type {number} */ atMs, step = 0) {
     this.direct = false;
     this.base = startMs;
-    this.end = Math.min(startMs + (first ? FIRST_CLIP_MS : CLIP_MS), +this.dataset.duration);
+    this.step = step;
+    this.end = Math.min(startMs + length(step) * 1000, +this.dataset.duration);
     this.note.textContent = "Cutting this part for your browser …";
     this.video.controls = true;
-    this.video.src = `${this.clip(startMs, first)}#t=${(atMs - startMs) / 1000}`;
+    this.video.src = `${this.clip(startMs, step)}#t=${(atMs - startMs) / 1000}`;
   }
 
-  clip(/** @type {number} */ ms, /** @type {boolean} */ first) {
-    const short = first ? "?first=1" : "";
-    return this.dataset.clips.replace(/-0\.mp4$/, `-${ms.toString(36)}.mp4${short}`);
+  clip(/** @type {number} */ ms, /** @type {number} */ step) {
+    return this.dataset.clips.replace(/-0\.mp4$/, `-${ms.toString(36)}.mp4?s=${length(step)}`);
   }
 
   /** Return the shared address of what plays now: `given` names another second of this film. */
@@ -69,7 +69,7 @@ class FilmPlayer extends HTMLElement {
 
   goOn() {
     if (this.direct || this.end >= +this.dataset.duration) return;
-    this.load(this.end, this.end, false);
+    this.load(this.end, this.end, this.step + 1);
     this.video.play().catch(() => {});
   }
 
@@ -101,11 +101,11 @@ class FilmPlayer extends HTMLElement {
     follow(line.parentElement);
   }
 
-  /** Have the next minute cut while this one plays. */
+  /** Have the next clip cut while this one plays. */
   prepare() {
     if (this.asked === this.end || this.end >= +this.dataset.duration) return;
     this.asked = this.end;
-    fetch(this.clip(this.end, false), { headers: { Range: "bytes=0-0" } }).catch(() => {});
+    fetch(this.clip(this.end, this.step + 1), { headers: { Range: "bytes=0-0" } }).catch(() => {});
   }
 
   clicked(/** @type {MouseEvent} */ event) {
@@ -123,6 +123,10 @@ class FilmPlayer extends HTMLElement {
     if (this.video.paused) this.video.play().catch(() => {});
     else this.video.pause();
   }
+}
+
+function length(/** @type {number} */ step) {
+  return LENGTHS_S[Math.min(step, LENGTHS_S.length - 1)];
 }
 
 /** Return where the clip for a moment begins, as companion/playback.py says it. */
