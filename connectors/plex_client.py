@@ -229,6 +229,7 @@ def session(
             self.cookies = RequestsCookieJar()
             with answer:
                 plex_http.checked_status(answer.status_code, name)
+                plex_http.checked_packing(answer.headers.get("Content-Encoding"), name)
                 _read(answer, name)
             return answer
 

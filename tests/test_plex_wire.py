@@ -1,6 +1,7 @@
 """Between us and a Plex server: errors, silence, restarts, redirects, certificates, addresses."""
 
 import asyncio
+import gzip
 import ssl
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -64,6 +65,30 @@ async def test_a_server_that_does_not_answer_is_left_after_a_while(
     with pytest.raises(ServerUnavailable, match="no answer in time"):
         await way(home)
     never.set()
+
+
+@BOTH
+async def test_an_answer_that_drips_without_end_is_left_after_a_while(
+    home: House, way: Way, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every piece comes in time; only a limit on the whole helps."""
+    monkeypatch.setattr(plex_http, "TOTAL_S", 0.1)
+    home.server.faults.on("/library/sections/1/all", drip=True)
+    with pytest.raises(ServerUnavailable, match="no answer in time"):
+        await way(home)
+
+
+@BOTH
+@pytest.mark.parametrize("packing", ["gzip", "x-unknown"])
+async def test_a_packed_answer_is_refused_unopened(home: House, way: Way, packing: str) -> None:
+    """A few kilobytes unpack to as many megabytes; we ask for answers as they are."""
+    bomb = gzip.compress(b"<MediaContainer>" + b" " * 2_000_000)
+    packed = {"Content-Encoding": packing}
+    home.server.faults.on("/library/sections/1/all", body=bomb, headers=XML | packed)
+    with pytest.raises(ServerUnavailable, match="none of a Plex server"):
+        await way(home)
+    asked = {each.headers["Accept-Encoding"] for each in home.server.faults.seen}
+    assert asked == {"identity"}
 
 
 @BOTH

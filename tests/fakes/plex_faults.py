@@ -5,6 +5,7 @@ that fits counts. Whatever was asked is written down in `seen`, headers and all.
 """
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from aiohttp import web
@@ -16,6 +17,7 @@ class Fault:
     """path: a prefix. after: requests let through first. times: how often; None is always.
 
     hold: answer only when this is set. drop: close the socket, with half an answer if body is set.
+    drip: answer without end, a little at a time.
     """
 
     path: str
@@ -26,6 +28,7 @@ class Fault:
     headers: dict[str, str] = field(default_factory=dict)
     hold: asyncio.Event | None = None
     drop: bool = False
+    drip: bool = False
     replaces: bool = True  # False: only wait or count, then let the server answer
     hits: int = 0
 
@@ -87,6 +90,8 @@ class Faults:
             await fault.hold.wait()
         if fault.drop:
             return await _drop(request, fault)
+        if fault.drip:
+            return await _drip(request)
         if not fault.replaces:
             return await handler(request)  # type: ignore[operator, no-any-return]
         return web.Response(status=fault.status, body=fault.body, headers=fault.headers)
@@ -101,4 +106,15 @@ async def _drop(request: web.Request, fault: Fault) -> web.StreamResponse:
         await response.write(fault.body)
     if request.transport:
         request.transport.close()
+    return response
+
+
+async def _drip(request: web.Request) -> web.StreamResponse:
+    """Answer for as long as somebody listens: each piece comes in time, the whole never does."""
+    response = web.StreamResponse(headers={"Content-Type": "text/xml"})
+    await response.prepare(request)
+    with suppress(ConnectionError):
+        while True:
+            await response.write(b" ")
+            await asyncio.sleep(0.005)
     return response
