@@ -15,8 +15,9 @@ from companion import __version__, local, lock, terminal, trial, upkeep
 from companion.app import Listening, Part, opened, stopped_by_signals
 from companion.arguments import AsJson, ConfigFile, DataDir, err, group, out, print_json
 from companion.config import Config
-from companion.errors import CompanionError, ConfigError
-from companion.remote import Remote
+from companion.errors import CompanionError, ConfigError, PictureRefused
+from companion.remote import Question, Remote
+from companion.search import pictures
 from companion.search.query import Mode
 from companion.settings import load
 from companion.store import db
@@ -149,7 +150,16 @@ def sync(config: ConfigFile = None, data_dir: DataDir = None) -> None:
 
 @app.command(context_settings={"ignore_unknown_options": True})  # -word is a part of the query
 def search(
-    words: Annotated[list[str], typer.Argument(help='Words, "exact quotes", -unwanted.')],
+    words: Annotated[
+        list[str] | None, typer.Argument(help='Words, "exact quotes", -unwanted.')
+    ] = None,
+    image: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="Find what looks like this picture."),
+    ] = None,
+    like: Annotated[
+        str | None, typer.Option(help="Find what looks like the scene of a moment, by its id.")
+    ] = None,
     as_json: AsJson = False,
     limit: Annotated[int, typer.Option(min=1, max=500, help="The most results.")] = 10,
     mode: Annotated[
@@ -158,17 +168,38 @@ def search(
     config: ConfigFile = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Find moments by what was said."""
-    settings, text = load(data_dir=data_dir, file=config), " ".join(words)
+    """Find moments by what was said, shown or written in the picture.
+
+    With a picture, or the id of a moment (the last part of its page's address), words are optional.
+    """
+    if not words and image is None and like is None:
+        raise typer.BadParameter("say what to look for: words, --image or --like")
+    if image is not None and like is not None:
+        raise typer.BadParameter("give --image or --like, not both")
+    settings = load(data_dir=data_dir, file=config)
+    asked = Question(
+        text=" ".join(words or ()), mode=mode, limit=limit, image=_picture(image), like=like or ""
+    )
     daemon = lock.running(settings.data_dir)
     if daemon is not None:
-        found = Remote(daemon).search(text, mode=mode.value, limit=limit)
+        found = Remote(daemon).search(asked)
     else:
-        found = asyncio.run(local.search(settings, text, mode=mode, limit=limit))
+        found = asyncio.run(local.search(settings, asked))
     if as_json:
         print_json(terminal.plain_results(found))
     else:
         terminal.print_results(out, found)
+
+
+def _picture(image: Path | None) -> bytes | None:
+    """Return the bytes of a picture; of one that is too large no more than shows that."""
+    if image is None:
+        return None
+    try:
+        with image.open("rb") as file:
+            return file.read(pictures.MAX_BYTES + 1)
+    except OSError as error:
+        raise PictureRefused(f"{image} cannot be read: {error.strerror or error}") from error
 
 
 @app.command()

@@ -17,10 +17,10 @@ from companion.config import Config
 from companion.errors import CompanionError, MediaMissing
 from companion.indexing import ASKED
 from companion.model import OWNER, File
-from companion.remote import Remote
-from companion.search.query import Mode
+from companion.remote import Question, Remote
 from companion.store import db, library, planning, settings
 from webui import records
+from webui.lookup import scene_at
 from webui.words import printable
 
 ASK_AGAIN_S = 0.5
@@ -49,9 +49,18 @@ class Outcome:
         return not self.failures and not self.unfinished
 
 
-async def search(config: Config, text: str, *, mode: Mode, limit: int) -> records.Results:
+async def search(config: Config, asked: Question) -> records.Results:
+    """Raises MediaMissing if there is no such moment, and what `Search.look` and `ask` raise."""
     async with opened(config, alone=False) as app:
-        answer = await app.search.ask(text, mode=mode, limit=limit)
+        like = await app.store.read(scene_at, asked.like, OWNER) if asked.like else None
+        if asked.like and like is None:
+            raise MediaMissing(
+                f"there is no moment {asked.like}: take its id from the page's address"
+            )
+        picture = None if asked.image is None else await app.search.look(asked.image)
+        answer = await app.search.ask(
+            asked.text, mode=asked.mode, limit=asked.limit, picture=picture, like=like
+        )
     return records.results(answer, OWNER)
 
 

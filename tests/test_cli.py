@@ -15,12 +15,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import av
 import pytest
 
 from companion import cli, lock, terminal
 from companion.lock import Daemon
 from companion.store import db, settings
 from tests.films import Words, make_film
+from tests.models_fixture import Need
 
 ROOT = Path(__file__).parent.parent
 HEIMDEX = [sys.executable, "-m", "companion.cli"]
@@ -73,11 +75,11 @@ def heimdex(data_dir: Path, *arguments: str | Path, **more: str) -> Done:
 
 
 @contextlib.contextmanager
-def serving(data_dir: Path, *arguments: str | Path) -> Iterator[tuple[Daemon, Any]]:
+def serving(data_dir: Path, *arguments: str | Path, **more: str) -> Iterator[tuple[Daemon, Any]]:
     """A daemon in a process of its own, killed if the body leaves it running."""
     process = subprocess.Popen(
         [*HEIMDEX, "serve", *map(str, arguments)],
-        env=os.environ | environment(data_dir),
+        env=os.environ | environment(data_dir) | more,
         cwd=data_dir.parent,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -193,6 +195,51 @@ def test_searching_by_meaning_while_that_is_off_says_so(indexed: Path) -> None:
     assert done.returncode == 1
     assert "features.semantic_search" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_search_says_what_for(indexed: Path, tmp_path: Path) -> None:
+    picture = tmp_path / "lake.jpg"
+    picture.write_bytes(b"not looked at")
+    for arguments in ((), ("--image", picture, "--like", "abc-0"), ("--image", tmp_path / "none")):
+        assert heimdex(indexed, "search", *arguments).returncode == 2, arguments
+
+
+def test_searching_by_picture_while_that_is_off_says_so(indexed: Path, tmp_path: Path) -> None:
+    picture = tmp_path / "lake.jpg"
+    picture.write_bytes(b"not looked at")
+    done = heimdex(indexed, "search", "--image", picture)
+    assert (done.returncode, "features.vision" in done.stderr) == (1, True)
+
+
+def test_scenes_like_that_of_no_moment_are_not_looked_for(indexed: Path) -> None:
+    done = heimdex(indexed, "search", "--like", "nothing-0")
+    assert (done.returncode, "there is no moment nothing-0" in done.stderr) == (1, True)
+
+
+def test_a_picture_finds_its_scene(library: Path, tmp_path: Path, need_model: Need) -> None:
+    """With the real model, through the children: alone, and beside a daemon."""
+    seeing = {
+        "HEIMDEX_FEATURES__VISION": "true",
+        "HEIMDEX_MODELS__FOLDER": str(need_model("efficientnet-lite0")),
+    }
+    need_model("use-m3")
+    data_dir = tmp_path / "data"
+    heimdex(data_dir, "scan", library, **seeing)
+    picture = tmp_path / "frame.png"
+    with av.open(str(library / "Lake (1984).mkv")) as film:
+        next(film.decode(video=0)).to_image().resize((320, 200)).save(picture)
+    found = heimdex(data_dir, "search", "--image", picture, "--json", **seeing)
+    (first, *_) = json.loads(found.stdout)
+    assert (first["item"], first["reasons"][0]["leg"]) == ("Lake (1984)", "picture")
+    page = tmp_path / "page.svg"
+    page.write_text("<svg xmlns='http://www.w3.org/2000/svg'/>")
+    with serving(data_dir, **seeing) as (daemon, _):
+        beside = heimdex(data_dir, "search", "--image", picture, "lake", "--json", **seeing)
+        legs = {reason["leg"] for reason in json.loads(beside.stdout)[0]["reasons"]}
+        assert legs >= {"picture", "words"}
+        refused = heimdex(data_dir, "search", "--image", page, **seeing)
+        assert (refused.returncode, "no picture that can be opened" in refused.stderr) == (1, True)
+        assert daemon.url
 
 
 def test_show_gives_the_scene_record_of_a_path(indexed: Path, library: Path) -> None:

@@ -12,7 +12,8 @@ import pytest
 from companion import health, lock
 from companion.errors import CompanionError, ServerUnavailable
 from companion.lock import Daemon
-from companion.remote import Remote
+from companion.remote import Question, Remote
+from companion.search.query import Mode
 
 TOKEN = "a-token"
 
@@ -61,11 +62,26 @@ def test_every_call_goes_below_the_base_path_with_the_token(
     handler: type[Scripted], daemon: Daemon
 ) -> None:
     handler.answers.append((200, b'{"query":"a b","results":[],"notes":[],"took_ms":1}'))
-    found = Remote(daemon).search('a "b&c"', mode="words", limit=3)
+    asked = Question(text='a "b&c"', mode=Mode.WORDS, limit=3)
+    found = Remote(daemon).search(asked)
     assert found.results == []
     method, path, said, _ = handler.asked[0]
     assert (method, said) == ("GET", f"Bearer {TOKEN}")
     assert path == "/heimdex/api/1/search?q=a+%22b%26c%22&mode=words&limit=3"
+
+
+def test_a_picture_is_sent_as_a_form_and_a_moment_by_its_id(
+    handler: type[Scripted], daemon: Daemon
+) -> None:
+    handler.answers += [(200, b'{"query":"","results":[],"notes":[],"took_ms":1}')] * 2
+    picture = b"\xff\xd8 \r\n-- and any bytes"
+    Remote(daemon).search(Question(text="고양이", image=picture))
+    Remote(daemon).search(Question(text="", like="abc-12"))
+    (method, path, _, body), (_, second, _, _) = handler.asked
+    assert (method, path) == ("POST", "/heimdex/api/1/search/image")
+    assert b"\r\n\r\n" + picture + b"\r\n--" in body
+    assert 'name="q"\r\n\r\n고양이\r\n'.encode() in body
+    assert second == "/heimdex/api/1/search?q=&mode=both&limit=10&like=abc-12"
 
 
 def test_a_scan_is_asked_for_as_json(handler: type[Scripted], daemon: Daemon) -> None:
