@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 import typer
 from rich.text import Text
 
-from companion import __version__, local, lock, terminal, trial, upkeep
+from companion import __version__, local, lock, server_commands, terminal, trial, upkeep
 from companion.app import Listening, Part, opened, stopped_by_signals
 from companion.arguments import AsJson, ConfigFile, DataDir, err, group, out, print_json
 from companion.config import Config
@@ -25,6 +25,7 @@ from companion.trial import Trial
 
 app = group("Search inside your own films: what was said, and play from that second.")
 app.add_typer(upkeep.app)
+app.add_typer(server_commands.app, name="servers")
 
 Host = Annotated[str | None, typer.Option(help="The address to listen on.")]
 Port = Annotated[int | None, typer.Option(help="The port to listen on; 0 takes any free one.")]

@@ -5,6 +5,7 @@ see; it lists nothing itself.
 """
 
 import asyncio
+import contextlib
 import logging
 from contextlib import AsyncExitStack
 
@@ -17,6 +18,7 @@ from connectors.base import Change, ChangeKind, MediaServer
 
 log = logging.getLogger(__name__)
 
+LOOK_S = 60.0  # how often is looked which servers there are
 AGAIN_S = 300.0  # a server that refuses our token, or breaks, is tried again after this
 IDS_AT_ONCE = 200  # as `Changes.some_items` says
 
@@ -60,7 +62,9 @@ class Following:
                     if key not in following:
                         task = asyncio.create_task(self._follow(server), name=f"server {key}")
                         following[key] = (server, task)
-                await self._changed.wait()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(LOOK_S):  # a command may have changed one
+                        await self._changed.wait()
 
     async def _follow(self, server: Server) -> None:
         while True:

@@ -26,7 +26,7 @@ from companion.store.servers import Server
 from companion.vault import Vault
 from connectors import base
 from connectors.base import Account, Connector, MediaServer, Right, ServerIdentity, Setup
-from connectors.mapping import PathMapping, Proposal, propose
+from connectors.mapping import PathMapping, Proposal, propose, to_local
 
 INSTALLATION = "servers.installation"  # by which servers recognise us
 LONGEST_URL = 500
@@ -226,9 +226,13 @@ class Servers:
     async def paths(self, server: Server, folders: Sequence[Path]) -> "Paths":
         """Look how the server's paths can be found here, below `folders`."""
         samples = (await (await self.connector(server.id)).sample_paths())[:SAMPLES]
+        mappings = _mappings(server)
         here = await asyncio.to_thread(_below, folders)
-        proposals = await asyncio.to_thread(propose, samples, here)
-        return Paths(samples=samples, mappings=_mappings(server), proposals=proposals)
+        return Paths(
+            mappings=mappings,
+            checked=await asyncio.to_thread(_checked, samples, mappings),
+            proposals=await asyncio.to_thread(propose, samples, here),
+        )
 
     async def close(self) -> None:
         """Let go of every connection. May be called twice."""
@@ -240,11 +244,16 @@ class Servers:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Paths:
-    """samples: as the server spells them; mappings: in use; proposals: better ones, best first."""
+    """mappings: in use. checked: paths as the server spells them, and where each lies here, None if
+    it does not. proposals: better mappings, best first."""
 
-    samples: tuple[str, ...]
     mappings: tuple[PathMapping, ...]
+    checked: tuple[tuple[str, bytes | None], ...]
     proposals: tuple[Proposal, ...]
+
+    @property
+    def samples(self) -> tuple[str, ...]:
+        return tuple(sample for sample, _ in self.checked)
 
 
 def address(typed: str) -> str:
@@ -289,6 +298,17 @@ def _installation(connection: apsw.Connection, new: str) -> str:
     if not known:
         settings.put(connection, INSTALLATION, new)
     return known or new
+
+
+def _checked(
+    samples: Sequence[str], mappings: Sequence[PathMapping]
+) -> tuple[tuple[str, bytes | None], ...]:
+    """Look which paths of a server lie where the mappings say."""
+    found = ((sample, to_local(sample, mappings)) for sample in samples)
+    return tuple(
+        (sample, here if here and Path(os.fsdecode(here)).is_file() else None)
+        for sample, here in found
+    )
 
 
 def _below(folders: Sequence[Path]) -> list[bytes]:

@@ -19,7 +19,12 @@ from companion.values import KEYS, SECTIONS, Given, Wrong, absolute, convert, sh
 
 FILE_NAME = "heimdex.toml"
 PREFIX = "HEIMDEX_"
-OWN_VARIABLES = {"HEIMDEX_DATA_DIR", "HEIMDEX_CONFIG", "HEIMDEX_SECRET_KEY"}
+OWN_VARIABLES = {
+    "HEIMDEX_DATA_DIR",
+    "HEIMDEX_CONFIG",
+    "HEIMDEX_SECRET_KEY",
+    "HEIMDEX_SERVER_TOKEN",
+}
 
 
 def load(
