@@ -33,7 +33,7 @@ WAIT_S = 600.0  # for a code
 TOKEN_VARIABLE = "HEIMDEX_SERVER_TOKEN"  # noqa: S105 - the name of a variable
 SHOWN_PATHS = 5
 
-app = group("The media servers whose libraries are searched and whose accounts let people in.")
+app = group("The media servers that are searched, and that let people in.")
 
 Name = Annotated[str, typer.Argument(help="What the server is called here; see `servers list`.")]
 
