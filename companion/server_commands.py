@@ -187,7 +187,10 @@ def _print_rights(rights: tuple[Right, ...]) -> None:
 
 @app.command()
 def check(name: Name, config: ConfigFile = None, data_dir: DataDir = None) -> None:
-    """Try what the daemon's account may do on a server; status 1 if a needed right is missing."""
+    """Try what the daemon may do on a server.
+
+    Status 1 if a needed right is missing.
+    """
 
     async def work(parts: App) -> tuple[Right, ...]:
         return await parts.servers.rights(await parts.servers.named(name))
@@ -199,7 +202,10 @@ def check(name: Name, config: ConfigFile = None, data_dir: DataDir = None) -> No
 
 @app.command()
 def remove(name: Name, config: ConfigFile = None, data_dir: DataDir = None) -> None:
-    """Forget a server and who signed in through it. What was found in its films stays."""
+    """Forget a server and who signed in through it.
+
+    What was found in its films stays.
+    """
 
     async def work(parts: App) -> str:
         server = await parts.servers.named(name)
@@ -259,7 +265,7 @@ def paths(
     config: ConfigFile = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Say where a server's files lie here, and propose how its paths become ours.
+    """Say where a server's files lie here, and propose how.
 
     A server in a container calls its files differently. --look names a folder to search in.
     """
