@@ -16,6 +16,7 @@ from connectors.jellyfin_http import not_jellyfin
 
 ID = re.compile(r"[0-9A-Za-z_-]{1,64}")
 UUID = re.compile(r"[0-9a-fA-F]{8}(-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}")
+KEPT = re.compile(r"[0-9a-f]{32}")  # as we keep UUIDs, and as Jellyfin mostly writes them
 NOBODY = "0" * 32  # the id that means none
 NAME_CHARACTERS = 300
 PATH_CHARACTERS = 4096
@@ -52,6 +53,8 @@ def text(value: object, limit: int = NAME_CHARACTERS) -> str:
     """Return one line of text that can be stored and shown; "" for anything else."""
     if not isinstance(value, str):
         return ""
+    if value.isascii() and value.isprintable():  # nearly always, and much faster to ask
+        return value[:limit].strip()
     return plain(value[:limit].encode("utf-8", "replace")).strip()
 
 
@@ -103,7 +106,11 @@ def an_id(value: object, name: str) -> str:
 
 def maybe_id(value: object) -> str:
     """Return an id, or "" for what is none. Servers write the same UUID in two ways."""
-    if not isinstance(value, str) or not ID.fullmatch(value):
+    if not isinstance(value, str):
+        return ""
+    if KEPT.fullmatch(value):  # nearly always
+        return "" if value == NOBODY else value
+    if not ID.fullmatch(value):
         return ""
     found = value.replace("-", "").lower() if UUID.fullmatch(value) else value
     return "" if found == NOBODY else found

@@ -508,6 +508,10 @@ async def test_one_item_is_asked_for(server: Jellyfin, house: House) -> None:
     assert not await server.may_see(token, unknown_id())
     assert not await server.may_see(token, "../Users")
     assert not await server.may_see(token, "")
+    assert len(house.fake.exchanges) == 3
+    assert not await server.may_see(house.world.key(), items["Night Train"])
+    with pytest.raises(AuthFailed):
+        await server.may_see("", items["Night Train"])
 
 
 async def test_what_was_watched_is_each_persons_own(server: Jellyfin, house: House) -> None:
