@@ -171,6 +171,16 @@ async def test_a_picture_from_elsewhere_is_not_looked_at(open_house: Open) -> No
     assert house.looks.asked == []
 
 
+async def test_who_is_no_longer_signed_in_is_told_so_as_data(open_house: Open) -> None:
+    _, client = await open_house()
+    away = {"X-Forwarded-For": "10.0.0.9"}  # not this computer
+    answer = await client.post("/picture", data={"q": "x"}, headers={**away, **JSON, **OWN})
+    assert answer.status == 401
+    assert "sign in first" in (await answer.json())["error"]
+    page = await client.post("/picture", headers={**away, **OWN}, allow_redirects=False)
+    assert (page.status, page.headers["Location"]) == (303, "/login")
+
+
 async def test_switched_off_pictures_are_not_offered(open_house: Open, config: Config) -> None:
     off = replace(config, features=Features(vision=False, face_detection=False))
     house, client = await open_house(config=off)

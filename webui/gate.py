@@ -148,7 +148,8 @@ def _check_host(visit: Visit) -> None:
 
 def _sign_in_first(visit: Visit) -> web.StreamResponse:
     path = visit.request.path.removeprefix(visit.links.base)
-    if path.startswith(("/api/", "/media/", "/clip/", "/still/", "/frame/", "/boxes/")):
+    data = ("/api/", "/media/", "/clip/", "/still/", "/frame/", "/boxes/")
+    if visit.wants_json or path.startswith(data):
         return visit.problem(
             Problem(HTTPStatus.UNAUTHORIZED, "Sign in first", "sign in first: open the page")
         )

@@ -14,12 +14,13 @@ export function drawOver(player, /** @type {HTMLElement | null} */ button) {
   const svg = document.createElementNS(SVG, "svg");
   const known = new Map(); // start of a minute -> its boxes
   let on = false;
+  let asked = false; // the button was pressed just now
   svg.classList.add("boxes");
   svg.setAttribute("aria-hidden", "true");
   player.append(svg);
   button.hidden = false;
   button.addEventListener("click", () => {
-    on = !on;
+    on = asked = !on;
     button.setAttribute("aria-pressed", String(on));
     if (on) video.removeAttribute("poster"); // the best frame of the scene is not the one of now
     draw();
@@ -37,7 +38,7 @@ export function drawOver(player, /** @type {HTMLElement | null} */ button) {
   }
 
   async function ask(/** @type {number} */ minute) {
-    known.set(minute, []);
+    known.set(minute, null); // it is on its way
     const address = button.dataset.boxes.replace(/-0\.json$/, `-${minute.toString(36)}.json`);
     try {
       const answer = await fetch(address);
@@ -48,7 +49,6 @@ export function drawOver(player, /** @type {HTMLElement | null} */ button) {
       if (on) button.click();
       return say("The boxes cannot be had now.");
     }
-    if (!known.get(minute).length) say("No faces and no text were found in this minute.");
     draw();
   }
 
@@ -59,6 +59,7 @@ export function drawOver(player, /** @type {HTMLElement | null} */ button) {
     const now = player.now;
     const minute = Math.floor(now / WINDOW_MS) * WINDOW_MS;
     if (!known.has(minute)) return void ask(minute);
+    if (!known.get(minute)) return;
     const unit = Math.max(width / video.clientWidth, height / video.clientHeight);
     svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
     for (const box of known.get(minute)) {
@@ -75,6 +76,8 @@ export function drawOver(player, /** @type {HTMLElement | null} */ button) {
       const short = box.label.length > room ? `${box.label.slice(0, room - 1)}…` : box.label;
       add(group, "text", text).textContent = short;
     }
+    if (asked && !svg.firstChild) say("No faces and no text were found at this second.");
+    asked = false;
   }
 }
 
