@@ -14,11 +14,13 @@ from companion.search.fusion import (
     Said,
     TitleAnswer,
     Weights,
+    picture_calibration,
+    score,
 )
 
 MODEL = "use-m3@abcdef"
 share = st.floats(0, 1)
-evidence = st.builds(Evidence, share, share, share, st.booleans(), st.booleans(), share)
+evidence = st.builds(Evidence, share, share, share, st.booleans(), st.booleans(), share, share)
 weights = st.builds(Weights, text=share, picture=share, person=share)
 
 
@@ -243,3 +245,30 @@ def test_spreading_keeps_the_order_and_fills_the_places(
     assert places == sorted(places)
     if candidates and limit:
         assert kept[0] == candidates[0]
+
+
+# --- pictures ------------------------------------------------------------------------------------
+
+
+def test_what_was_measured_of_pictures_lies_on_its_side_of_the_floor() -> None:
+    """The middle and the worst tenth of true matches, and the nearest wrong ones; README.md."""
+    alike = picture_calibration("efficientnet-lite0@1", by_picture=True)
+    assert all(alike(cosine) >= STRONG for cosine in (0.913, 0.686, 0.60))
+    assert alike(0.467) < 0.1
+    words = picture_calibration("efficientnet-lite0@1+use-m3@2", by_picture=False)
+    assert words(0.532) < STRONG < words(0.662)
+    assert picture_calibration("unheard-of@1", by_picture=True)(0.7) == pytest.approx(STRONG)
+
+
+@given(st.floats(0, 1), st.floats(0, 1))
+def test_words_and_a_picture_together_want_both(text: float, seen: float) -> None:
+    both = score(Evidence(words=text, picture=seen), Weights(), together=True)
+    alone = score(Evidence(words=max(text, seen)), Weights(), together=True)
+    assert alone <= both <= max(text, seen)
+    assert score(Evidence(words=1.0), Weights(), together=True) == pytest.approx(0.7)
+
+
+def test_tags_and_nearness_of_one_model_do_not_add_up() -> None:
+    one = score(Evidence(picture=0.6), Weights())
+    assert score(Evidence(picture=0.6, tag=0.5), Weights()) == one
+    assert score(Evidence(tag=0.7), Weights(picture=0.0)) == 0.0

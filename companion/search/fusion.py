@@ -73,7 +73,7 @@ WORDS_TO_PICTURES = {
     "siglip2-so400m-384": Logistic(0.09, 0.015),
 }
 # Pictures to pictures.
-LOOKS_ALIKE = {"efficientnet-lite0": Logistic(0.62, 0.06)}
+LOOKS_ALIKE = {"efficientnet-lite0": Logistic(0.60, 0.05)}
 UNKNOWN_PICTURES = Logistic(0.7, 0.06)
 
 

@@ -6,18 +6,22 @@ written before any result was looked at (descriptions.json). The embedded profil
 things by name: half of the descriptions are of things, half of people, places and actions, of which
 it knows none.
 
+The floors of `companion.search.fusion` are judged here too: how much of what is right lies above
+them, and how much of what is wrong. "Wrong" is the nearest picture that is of something else.
+
     python -m tests.quality.picture
 """
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from companion.errors import ModelMissing
+from companion.search import fusion
 from scanners import fetch, picture
 from scanners.base import Options
 from scanners.frames import Image
@@ -76,10 +80,12 @@ def measure(folder: Path) -> dict[str, float]:
     looks = {name: picture.look_at(rgb, options)[0].vectors for name, rgb in gallery.items()}
     seen = {name: vectors[LOOKS] for name, vectors in looks.items()}
     words = {name: vectors[WORDS] for name, vectors in looks.items()}
+    encoder = PictureWords(options)
     return {
         "query_by_picture_among": float(len(gallery)),
         **_by_picture(gallery, seen, options),
-        **_by_words(words, options),
+        **_by_words(words, encoder),
+        **_floor_of_words(words, encoder),
     }
 
 
@@ -87,12 +93,21 @@ def _by_picture(
     gallery: Mapping[str, Image], seen: Mapping[str, Vectors], options: Options
 ) -> dict[str, float]:
     found: dict[str, float] = {}
+    right, wrong = list[float](), list[float]()
     for name, change in CHANGES.items():
-        hits = [
-            nearest(seen, picture.look_at(change(rgb), options)[0].vectors[LOOKS])[0] == wanted
-            for wanted, rgb in gallery.items()
-        ]
+        hits = []
+        for wanted, rgb in gallery.items():
+            query = picture.look_at(change(rgb), options)[0].vectors[LOOKS]
+            hits.append(nearest(seen, query)[0] == wanted)
+            right.append(float(seen[wanted] @ query))
+            others = (seen[other] for other in seen if film_of(other) != film_of(wanted))
+            wrong.append(max(float(other @ query) for other in others))
         found[f"query_by_picture_{name}_recall_at_1"] = float(np.mean(hits))
+        if name == "all_of_these":
+            found |= spread("query_by_picture_all_of_these_right", right[-len(gallery) :])
+    floor = fusion.LOOKS_ALIKE[NEEDED["picture"]].middle
+    found |= spread("query_by_picture_right", right, floor)
+    found |= spread("query_by_picture_wrong", wrong, floor)
     every = [found[f"query_by_picture_{name}_recall_at_1"] for name in CHANGES]
     later = [
         nearest(seen, picture.look_at(rgb, options)[0].vectors[LOOKS])[0] == f"{film}@{seconds}"
@@ -111,15 +126,46 @@ def _later(film: str, times: tuple[float, ...]) -> list[tuple[float, Image]]:
     return real_pictures.frames(path, tuple(seconds + NEXT_S for seconds in times))
 
 
-def _by_words(words: Mapping[str, Vectors], options: Options) -> dict[str, float]:
-    encoder = PictureWords(options)
+def _floor_of_words(words: Mapping[str, Vectors], encoder: PictureWords) -> dict[str, float]:
+    """Return how the cosines of what is right and of what is wrong lie to the floor."""
+    floor = fusion.WORDS_TO_PICTURES[NEEDED["picture"]].middle
+    figures: dict[str, float] = {}
+    for kind in ("things", "life"):
+        right, wrong = list[float](), list[float]()
+        for one in DESCRIPTIONS[kind]:
+            query = as_vector(encoder.encode([one["text"]])[0])
+            cosines = {name: float(vector @ query) for name, vector in words.items()}
+            right.append(max(cosines[name] for name in one["right"]))
+            wrong.append(max(cosines[name] for name in cosines if name not in one["right"]))
+        figures |= spread(f"words_to_pictures_of_{kind}_right", right, floor)
+        figures |= spread(f"words_to_pictures_of_{kind}_wrong", wrong, floor)
+    queries = [as_vector(one) for one in encoder.encode(DESCRIPTIONS["absent"])]
+    absent = [max(float(vector @ query) for vector in words.values()) for query in queries]
+    return figures | spread("words_to_pictures_absent", absent, floor)
+
+
+def spread(name: str, cosines: Sequence[float], floor: float | None = None) -> dict[str, float]:
+    """Return the 10th, 50th and 90th percentile of cosines, and the share from the floor on."""
+    found = {f"{name}_p{at}": float(np.percentile(cosines, at)) for at in (10, 50, 90)}
+    if floor is not None:
+        found[f"{name}_above_floor"] = float(np.mean(np.asarray(cosines) >= floor))
+    return found
+
+
+def film_of(name: str) -> str:
+    return name.partition("@")[0]
+
+
+def as_vector(float16: bytes) -> Vectors:
+    return np.frombuffer(float16, "<f2").astype(np.float32)
+
+
+def _by_words(words: Mapping[str, Vectors], encoder: PictureWords) -> dict[str, float]:
     figures: dict[str, float] = {}
     for kind in ("things", "life"):
         asked = DESCRIPTIONS[kind]
         vectors = encoder.encode([one["text"] for one in asked])
-        ranks = [
-            nearest(words, np.frombuffer(vector, "<f2").astype(np.float32)) for vector in vectors
-        ]
+        ranks = [nearest(words, as_vector(vector)) for vector in vectors]
         for depth in (1, 3):
             hits = [
                 bool(set(rank[:depth]) & set(one["right"]))
