@@ -253,6 +253,9 @@ def test_a_pointer_that_passes_by_asks_for_nothing(site: Site, page: Any) -> Non
     page.hover("#q")
     page.clock.run_for(2_000)
     assert frames(asked) == []
+    page.dispatch_event(".still", "pointerover", {"pointerType": "touch", "bubbles": True})
+    page.clock.run_for(2_000)
+    assert frames(asked) == []  # a finger opens, it does not rest
 
 
 def test_the_keyboard_sees_them_too(site: Site, page: Any) -> None:
