@@ -57,6 +57,12 @@ class Pool:
                 return await asyncio.get_running_loop().run_in_executor(self._threads, function)
         except TimeoutError as error:
             raise plex_http.no_answer(self._name, error) from None
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            # The pool was closed while this waited for its turn: nobody cancelled the caller.
+            raise plex_http.no_answer(self._name, error) from None
 
     def close(self) -> None:
         threads, self._threads = self._threads, None

@@ -5,7 +5,9 @@ on the way raises, so that half a list is never taken for the whole.
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from xml.etree.ElementTree import Element
 
 from companion.errors import AuthFailed, ServerUnavailable
@@ -21,6 +23,8 @@ SECTIONS = "/library/sections"
 # answer opens everything.
 OWNERS = ("/status/sessions", "/accounts")
 HIDDEN = {400, 403, 404}
+SHOWN_S = 5.0  # a page of hits is checked one by one: its libraries are asked for once
+TOKENS = 1000  # whose libraries are remembered
 
 
 def chosen(root: Element, wanted: Collection[str], name: str) -> dict[str, Section]:
@@ -34,12 +38,22 @@ def chosen(root: Element, wanted: Collection[str], name: str) -> dict[str, Secti
     return {each.id: each for each in found if not wanted or each.id in wanted}
 
 
+@dataclass(slots=True)
+class _Shown:
+    """The libraries that a token was shown a moment ago; asked for by one at a time."""
+
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    at: float = -SHOWN_S
+    ids: frozenset[str] = frozenset()
+
+
 class PlexVisible:
     """libraries: ids of those that are listed; none: all."""
 
     def __init__(self, http: PlexHttp, libraries: Collection[str]) -> None:
         self._http = http
         self._libraries = libraries
+        self._shown: dict[str, _Shown] = {}
 
     async def sees_everything(self, token: str) -> bool:
         """Only the owner does. A token that was somebody else's at sign-in is not asked about."""
@@ -82,7 +96,7 @@ class PlexVisible:
         if not reading.identifier(item_id):
             return False
         secret = plex_tokens.known(token).secret
-        sections = await self.sections(secret)
+        sections = await self._shown_now(secret)
         try:
             root = await self._http.get(f"/library/metadata/{item_id}", token=secret)
         except AuthFailed:  # the token was good a moment ago: only this is refused
@@ -96,6 +110,17 @@ class PlexVisible:
             video.get("ratingKey") == item_id and video.get("librarySectionID", above) in sections
             for video in reading.videos(root)
         )
+
+    async def _shown_now(self, secret: str) -> frozenset[str]:
+        """Return the ids of the libraries that a token is shown, at most SHOWN_S old."""
+        if len(self._shown) >= TOKENS:
+            self._shown.clear()
+        shown = self._shown.setdefault(secret, _Shown())
+        async with shown.turn:
+            if time.monotonic() - shown.at >= SHOWN_S:
+                shown.ids = frozenset(await self.sections(secret))
+                shown.at = time.monotonic()
+            return shown.ids
 
     async def sections(self, secret: str) -> dict[str, Section]:
         """Return the libraries that a token is shown. Raises AuthFailed if it is refused."""

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from companion.errors import AuthFailed, ServerUnavailable
-from connectors import plex_tokens
+from connectors import plex_tokens, plex_visible
 from tests.plex_house import CHILD, GUEST, OWNER, House, house
 
 
@@ -129,6 +129,41 @@ async def test_an_item_of_a_library_that_is_not_shared_is_no_yes(home: House) ->
     home.server.faults.on("/library/metadata/301", body=body)
     assert not await home.plex.may_see(GUEST, "301")
     assert await home.plex.may_see(OWNER, "301")
+
+
+async def test_a_page_of_hits_is_one_question_each_and_one_for_the_libraries(home: House) -> None:
+    found = await asyncio.gather(
+        *(home.plex.may_see(GUEST, key) for key in ["10000", "10001", "211", "301", "none"] * 2)
+    )
+    assert found == [True, True, True, False, False] * 2
+    asked = home.server.faults.paths()
+    assert asked.count("/library/sections") == 1
+    assert len(asked) == 11
+
+
+async def test_what_one_was_shown_says_nothing_of_another(home: House) -> None:
+    assert await home.plex.may_see(OWNER, "301")
+    body = (
+        b"<MediaContainer size='1' librarySectionID='3'><Video ratingKey='301'/></MediaContainer>"
+    )
+    home.server.faults.on("/library/metadata/301", body=body)
+    assert not await home.plex.may_see(GUEST, "301")
+
+
+async def test_libraries_that_were_shown_are_soon_asked_for_again(
+    home: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plex_visible, "SHOWN_S", 0.0)
+    for _ in range(3):
+        assert await home.plex.may_see(GUEST, "10001")
+    assert home.server.faults.paths().count("/library/sections") == 3
+
+
+async def test_a_failure_to_ask_for_libraries_is_not_remembered(home: House) -> None:
+    home.server.faults.on("/library/sections", status=500, times=1)
+    with pytest.raises(ServerUnavailable):
+        await home.plex.may_see(GUEST, "10001")
+    assert await home.plex.may_see(GUEST, "10001")
 
 
 async def test_whether_one_item_is_visible_is_not_guessed(home: House) -> None:

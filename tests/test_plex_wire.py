@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import ssl
+import threading
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -17,6 +18,7 @@ from cryptography.x509.oid import NameOID
 
 from companion.errors import AuthFailed, ServerUnavailable
 from connectors import plex_http
+from connectors.plex_client import Pool
 from tests.fakes.plex import FakePlex
 from tests.fakes.plex_world import household
 from tests.plex_house import BOTH, House, Way, house
@@ -132,6 +134,17 @@ async def test_a_redirect_to_another_host_is_refused_and_gets_no_token(
         with pytest.raises(ServerUnavailable, match="another address"):
             await way(home)
         assert other.faults.seen == []
+
+
+async def test_a_call_that_waits_while_the_pool_is_closed_is_not_cancelled_but_told() -> None:
+    pool, gate = Pool("Attic"), threading.Event()
+    calls = [asyncio.ensure_future(pool.call(gate.wait)) for _ in range(3)]
+    await asyncio.sleep(0)
+    pool.close()
+    with pytest.raises(ServerUnavailable):
+        await calls[-1]
+    gate.set()
+    assert await asyncio.gather(*calls[:-1]) == [True, True]
 
 
 @BOTH
