@@ -30,6 +30,7 @@ from companion.household import Household
 from companion.indexing import Indexer
 from companion.lock import Daemon, Lock
 from companion.playback import Playback
+from companion.remote_play import RemotePlay
 from companion.schedule import Schedule
 from companion.search.search import Search
 from companion.servers import Servers
@@ -83,6 +84,7 @@ class App:
         self.playback = Playback(store, config, self.children)
         self.accounts = Accounts(store, config)
         self.household = Household(store, self.servers, self.accounts, vault)
+        self.remote_play = RemotePlay(store, self.servers, self.household)
         self.following = Following(self.servers, self.sync, self.household)
         self.servers.changed = self.following.look_again
         self.weights = Weights(config, self.indexer.wake)
@@ -150,6 +152,7 @@ class App:
             accounts=self.accounts,
             household=self.household,
             servers=self.servers,
+            remote_play=self.remote_play,
             local_token=token,
             sync=self._look,
         )

@@ -249,6 +249,17 @@ class Household:
             found += await self._store.read(rows.item_ids, server_id, page)
         return Ids(found)
 
+    async def voice(self, account: Account | None, server_id: int) -> str:
+        """Return the token with which somebody speaks to a server, "" if they have none there.
+
+        The owner at this computer, who has no account here, speaks as who set the server up.
+        """
+        if account is None:
+            return await self._servers.token(server_id)
+        known = await self._store.read(rows.identities, account.id)
+        who = next((each for each in known if each.server_id == server_id), None)
+        return "" if who is None or who.sealed is None else await self._token(who)
+
     # --- the last check --------------------------------------------------------------------------
 
     async def confirmed(self, account: Account, item_ids: Iterable[int]) -> Ids:

@@ -94,10 +94,18 @@ class Servers:
             self._open[server_id] = (server, made)
             return made
 
+    async def token(self, server_id: int) -> str:
+        """Return the daemon's own token, "" if it has none."""
+        server = await self._store.read(rows.server_by_id, server_id)
+        return "" if server is None else await self._token(server)
+
+    async def _token(self, server: Server) -> str:
+        if server.sealed is None:
+            return ""
+        return await asyncio.to_thread(self._vault.open, server.sealed, of=server.owns)
+
     async def _connect(self, server: Server) -> MediaServer:
-        token = ""
-        if server.sealed is not None:
-            token = await asyncio.to_thread(self._vault.open, server.sealed, of=server.owns)
+        token = await self._token(server)
         return self._server(
             server.kind,
             Setup(

@@ -16,6 +16,7 @@ from companion.findings import Line, MediaInfo, VideoStream
 from companion.indexing import Indexer
 from companion.model import File
 from companion.playback import Playback
+from companion.remote_play import RemotePlay
 from companion.search.search import Search
 from companion.store import library
 from tests import talk
@@ -88,6 +89,7 @@ async def pages(folder: Path) -> AsyncIterator[Pages]:
             accounts=here.accounts,
             household=here.household,
             servers=here.servers,
+            remote_play=RemotePlay(here.store, here.servers, here.household),
         )
         server = TestServer(routes.build(parts))
         await stack.enter_async_context(server)

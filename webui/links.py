@@ -42,6 +42,12 @@ class Links:
     def moment(self, moment: str) -> str:
         return f"{self.base}/moment/{quote(moment, safe='')}"
 
+    def players(self, moment: str) -> str:
+        return f"{self.base}/players/{quote(moment, safe='')}"
+
+    def play(self, moment: str) -> str:
+        return f"{self.base}/play/{quote(moment, safe='')}"
+
     def go(self, moment: str) -> str:
         return f"{self.base}/go/{quote(moment, safe='')}"
 

@@ -125,7 +125,14 @@ async def moment(visit: Visit) -> web.StreamResponse:
         by_picture=features.vision,
         boxes=visit.links.boxes(moment_id(found.file, 0)) if drawn.offered(features) else "",
         drawing=drawing,
+        players=visit.links.players(visit.name("moment")) if await _elsewhere(visit) else "",
     )
+
+
+async def _elsewhere(visit: Visit) -> bool:
+    """Say whether there is a media server at all."""
+    servers = visit.parts.servers
+    return servers is not None and bool(await servers.all())
 
 
 async def boxes(visit: Visit) -> web.StreamResponse:

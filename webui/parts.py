@@ -8,6 +8,7 @@ from companion.config import Config
 from companion.household import Household
 from companion.model import Answer, IndexingStatus, Viewer
 from companion.playback import Playback
+from companion.remote_play import RemotePlay
 from companion.search.fusion import Weights
 from companion.search.pictures import Picture
 from companion.search.query import Mode
@@ -55,7 +56,7 @@ class Parts:
     """local_token: who can read it from the data folder is the owner (the command line beside a
     daemon that listens beyond loopback); empty switches it off. sync: look at the folders now.
     household: who may see what by their media server; None: there is no such server. servers: to
-    set them up."""
+    set them up. remote_play: on people's players."""
 
     config: Config
     store: Store
@@ -65,5 +66,6 @@ class Parts:
     accounts: Accounts
     household: Household | None = None
     servers: Servers | None = None
+    remote_play: RemotePlay | None = None
     local_token: str = ""
     sync: Callable[[], Awaitable[None]] | None = None

@@ -7,7 +7,7 @@ from typing import Any
 from aiohttp import web
 
 from companion.search import pictures
-from webui import api, entrance, gate, media, pages, security
+from webui import api, elsewhere, entrance, gate, media, pages, security
 from webui.gate import Access
 from webui.parts import Parts
 from webui.visit import Visit, house
@@ -21,6 +21,8 @@ ROUTES: tuple[tuple[str, str, Answer, Access], ...] = (
     ("GET", "/moment/{moment}", pages.moment, Access.VIEWER),
     ("GET", "/item/{item}", pages.item, Access.VIEWER),
     ("GET", "/titles", pages.titles, Access.VIEWER),
+    ("GET", "/players/{moment}", elsewhere.players, Access.VIEWER),
+    ("POST", "/play/{moment}", elsewhere.play, Access.VIEWER),
     ("GET", "/go/{moment}", pages.go, Access.VIEWER),
     ("GET", "/help", pages.help_, Access.VIEWER),
     ("GET", "/banner", pages.banner, Access.VIEWER),

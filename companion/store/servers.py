@@ -303,3 +303,29 @@ def external_ids(c: apsw.Connection, item_ids: Iterable[int]) -> dict[int, tuple
         (json.dumps(list(item_ids)),),
     )
     return {item_id: (server_id, external_id) for item_id, server_id, external_id in rows}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlaceOfFile:
+    """A file as a part of an item of a media server. Ids of the server are its own."""
+
+    item_id: int
+    server_id: int
+    external_id: str
+    part_id: str
+
+
+def places_of_file(c: apsw.Connection, file_id: int) -> list[PlaceOfFile]:
+    """Return the live items of media servers that a file is a part of, the oldest first."""
+    rows: Iterable[Any] = c.execute(
+        "select items.id, libraries.server_id, items.external_id, parts.external_id"
+        " from paths join parts on parts.path_id = paths.id"
+        " join items on items.id = parts.item_id and items.gone_at_ms is null"
+        " join libraries on libraries.id = items.library_id"
+        " join connections on connections.server_id = libraries.server_id"
+        " where paths.file_id = ? and paths.gone_at_ms is null"
+        " order by items.id, parts.version, parts.part",
+        (file_id,),
+    )
+    names = ("item_id", "server_id", "external_id", "part_id")
+    return [PlaceOfFile(**dict(zip(names, row, strict=True))) for row in rows]
