@@ -292,7 +292,7 @@ async def open_cinema(config: Config, store: Store, folder: Path, web: Web | Non
 
 
 async def show_frames(house: Cinema) -> None:
-    """Let the scenes of the lake be looked at: a lake, then a dog; and of the kitchen a lake too."""
+    """Let scenes be looked at: of the lake a lake, then a dog; of the kitchen a lake too."""
     for shelved, scenes in (
         (house.lake, {0: ["lake at noon"], 1: ["dog in the grass"]}),
         (house.shelved["The Kitchen"], {0: ["lake on a poster"]}),
