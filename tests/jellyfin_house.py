@@ -18,6 +18,7 @@ from tests.fakes.jellyfin_server import FakeJellyfin
 from tests.fakes.jellyfin_world import Item, Library, Person, User, World, an_id
 from tests.jellyfin_schema import check_answers, check_requests
 
+LONG_AGO = 1_600_000_000  # Unix seconds
 INSTALLATION = "0123456789abcdef0123456789abcdef"
 
 
@@ -43,10 +44,11 @@ class House:
         return self.folder / path.removeprefix("/media/")
 
     def lay(self, *paths: str) -> None:
-        """Put a file where each of these server paths lies."""
+        """Put a file, long finished, where each of these server paths lies."""
         for path in paths:
             self.here(path).parent.mkdir(parents=True, exist_ok=True)
             self.here(path).write_bytes(b"film")
+            os.utime(self.here(path), (LONG_AGO, LONG_AGO))
 
     def film(self, library: Library, name: str, **more: Any) -> Item:
         """Add an item whose files are there."""
