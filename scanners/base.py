@@ -293,8 +293,8 @@ class PictureStage(Protocol):
     resumed starts with frames and samples of a few seconds before `scan.resume_ms`: look at them
     if it helps, yield nothing of them. A stage may have a `model` and, at the end, a `note`, a
     `flush()` that gives what it holds back for a batch, because the pass may be resumed after it,
-    and `warm_up_ms`, how much it must see before a resumed pass begins. Keep models in the module:
-    the stage lives for one file only.
+    `warm_up_ms`, how much it must see before a resumed pass begins, and `wants_frames`, False if it
+    looks at samples alone. Keep models in the module: the stage lives for one file only.
     """
 
     name: ClassVar[str]

@@ -54,6 +54,7 @@ class Faces:
     """The stage of the picture pass. Holds 45 KB a face, until its scene closes."""
 
     name: ClassVar[str] = "faces"
+    wants_frames: ClassVar[bool] = False
     sample_side: ClassVar[int] = 960
 
     def __init__(self, scan: Scan, media: MediaInfo) -> None:

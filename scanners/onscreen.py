@@ -32,6 +32,7 @@ class Onscreen:
     """The stage of the picture pass. Holds the lines of the scenes that are still open."""
 
     name: ClassVar[str] = "onscreen"
+    wants_frames: ClassVar[bool] = False
     sample_side: ClassVar[int] = 960
 
     def __init__(self, scan: Scan, media: MediaInfo) -> None:

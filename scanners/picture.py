@@ -129,6 +129,7 @@ class Picture:
     """The stage of the picture pass."""
 
     name: ClassVar[str] = "picture"
+    wants_frames: ClassVar[bool] = False
     sample_side: ClassVar[int] = SAMPLE_SIDE
 
     def __init__(self, scan: Scan, media: MediaInfo) -> None:

@@ -78,14 +78,15 @@ class Gate:
         luma = np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), np.uint8)
         levels = [_scaled(luma, LEVELS[0])]
         levels += [_scaled(levels[0], side) for side in LEVELS[1:]]
-        self._edges = across(levels[0])
+        every = [across(level) for level in levels]
+        self._edges = every[0]
         there = [stays(patch, self._edges) for patch in known]
         shown = [patch.box for patch, still in zip(known, there, strict=True) if still]
         self._bare = [bare for bare in self._bare if bare.until_ms > ms]
         bands = [
             band
-            for level, side in zip(levels, FINDER_SIDES, strict=True)
-            for band in _bands(density(level), side, shown)
+            for level, edges, side in zip(levels, every, FINDER_SIDES, strict=True)
+            for band in _bands(_density(level, edges), side, shown)
             if not self._is_bare(band)
         ]
         return there, joined(bands)
@@ -116,17 +117,31 @@ def across(luma: Image) -> Edges:
 
 
 def density(luma: Image) -> Image:
-    """Return for each pixel how many edges of the rarest of four kinds are around it."""
-    counts = []
-    for edges, window in ((across(luma), ACROSS), (_down(luma), DOWN)):
-        pair = [
-            cv2.boxFilter((way > EDGE).view(np.uint8), -1, window, normalize=False)
-            for way in (edges, -edges)
-        ]
-        counts.append(cv2.min(*pair))
+    """Return for each pixel how many edges of the rarest of four kinds are around it.
+
+    Where no pixel comes to PEAK, only the first two kinds may have been looked at.
+    """
+    return _density(luma, across(luma))
+
+
+def _density(luma: Image, edges: Edges) -> Image:
+    """Return `density`. edges: across the luma."""
+    found = _pairs(edges, ACROSS)
+    if cv2.minMaxLoc(found)[1] < PEAK:  # most pictures without text end here
+        return found
     # letters have half as many edges down as across; and their window is larger
     more = 2 * ACROSS[0] * ACROSS[1] / (DOWN[0] * DOWN[1])
-    return np.asarray(cv2.min(counts[0], cv2.convertScaleAbs(counts[1], alpha=more)), np.uint8)
+    down = cv2.convertScaleAbs(_pairs(_down(luma), DOWN), alpha=more)
+    return np.asarray(cv2.min(found, down), np.uint8)
+
+
+def _pairs(edges: Edges, window: tuple[int, int]) -> Image:
+    """Return how many edges of the rarer of two directions are in the window around a pixel."""
+    pair = [
+        cv2.boxFilter((way > EDGE).view(np.uint8), -1, window, normalize=False)
+        for way in (edges, -edges)
+    ]
+    return np.asarray(cv2.min(*pair), np.uint8)
 
 
 def stays(patch: Patch, edges: Edges) -> bool:
