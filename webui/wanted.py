@@ -11,17 +11,20 @@ from webui.contexts import heading
 from webui.problems import not_found
 from webui.visit import Visit
 
+YOURS = "Your picture"
 NO_PICTURES = "Pictures are switched off here: only the words are searched for."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chip:
-    """What stands in the field beside the words. field, value: what the form sends for it; without:
-    the address of the same search without it."""
+    """What stands in the field beside the words. field, value: what the form sends for it; label:
+    short, as there is little room; name: in full; without: the address of the same search without
+    it."""
 
     field: Literal["picture", "like"]
     value: str
     label: str
+    name: str
     still: str
     without: str
 
@@ -60,7 +63,8 @@ def _picture(visit: Visit, query: str, token: str) -> Wanted:
     chip = Chip(
         field="picture",
         value=token,
-        label=shown.name or "Your picture",
+        label=shown.name or YOURS,
+        name=shown.name or YOURS,
         still="",
         without=visit.links.search(query),
     )
@@ -75,7 +79,8 @@ async def _like(visit: Visit, query: str, moment: str) -> Wanted:
     chip = Chip(
         field="like",
         value=moment,
-        label=f"Like {heading(film.item)} at {clock(ms)}",
+        label="Like this scene",
+        name=f"Like {heading(film.item)} at {clock(ms)}",
         still=visit.links.still(moment),
         without=visit.links.search(query),
     )

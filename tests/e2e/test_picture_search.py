@@ -183,7 +183,8 @@ def test_more_like_this_from_a_card_and_from_a_moment(seen: Site, page: Any) -> 
     page.keyboard.press("ArrowDown")
     page.keyboard.press("m")
     page.wait_for_url(re.compile(r"\?like="))
-    assert page.inner_text(".chip .what") == "Like Lake at 0:01"
+    assert page.inner_text(".chip .what") == "Like this scene"
+    assert page.title() == "Like Lake at 0:01 · Heimdex"
     page.wait_for_selector("h3 >> text=The Kitchen")
     page.click(".still >> nth=0")
     page.wait_for_url(re.compile("/moment/"))
