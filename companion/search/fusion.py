@@ -3,7 +3,6 @@
 Pure functions. The constants are measured; README.md in this folder shows how and with what.
 """
 
-import heapq
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -260,7 +259,7 @@ def fuse(
             frame_ms=looked.frames.get(scene_id),
             item_id=answers[scene_id].item_id if evidence.answer else None,
         )
-        for negative, file_id, scene_id, evidence in heapq.nsmallest(limit, found)
+        for negative, file_id, scene_id, evidence in sorted(found)[:limit]
     ]
 
 

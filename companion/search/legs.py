@@ -263,7 +263,7 @@ def looked(
     most = NEAREST if sought.by_picture else SEEN
     for vector in sought.vectors:
         for each in vectors.nearest_parts(
-            connection, known[0], vector.float16, most, mask=within, codes=codes
+            connection, known[0], vector.float16, most, mask=within, codes=codes, least=most
         ):
             if each.scene_id not in best or each.cosine > best[each.scene_id].cosine:
                 best[each.scene_id] = each

@@ -112,7 +112,7 @@ def nearest(
     return [(each.scene_id, each.cosine) for each in found]
 
 
-def nearest_parts(
+def nearest_parts(  # noqa: PLR0913 - what is asked, where, and how far to look
     connection: apsw.Connection,
     model_id: int,
     query: bytes,
@@ -120,16 +120,18 @@ def nearest_parts(
     *,
     mask: Mask = EVERYTHING,
     codes: Codes | None = None,
+    least: int = LEAST_CANDIDATES,
 ) -> list[Nearest]:
     """Return at most k scenes with their nearest part, nearest first.
 
     query: float16 bytes of unit length, from the same model. codes: in memory, asked instead of
     their index. What the mask rules out takes no place. Exact up to EXACT_ROWS rows; beyond,
-    cosines are exact and some scenes far down the list may be missing.
+    cosines are exact and some scenes far down the list may be missing, the fewer the more
+    candidates by sign code are taken: `least`, and OVERSAMPLING a scene.
     """
     float32 = float32_from_float16(query)
     conditions, values = _where(mask)
-    least = max(LEAST_CANDIDATES, OVERSAMPLING * k)
+    least = max(least, OVERSAMPLING * k)
     if _few(connection, model_id, mask.allowed):
         distances = f"{_DISTANCES} where model_id = ?{conditions}"
         values = (float32, model_id, *values)
