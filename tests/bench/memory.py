@@ -12,7 +12,7 @@ import av
 from companion.children import Children
 from companion.config import Config, Models
 from scanners import models
-from scanners.base import Scan
+from scanners.base import STAGES, Scan, StageDone
 from tests.figures import Skipped
 from tests.films import Sound, make_film
 from tests.quality.speech import MODELS
@@ -42,7 +42,8 @@ async def peak_mb(film: Path, folder: Path) -> float:
     """Return the peak memory of a fresh child that runs every picture stage and speech."""
     config = Config(data_dir=folder, models=Models(folder=MODELS.resolve()))
     children = Children(config)
-    passes = (("shots", "scenes", "picture"), ("speech",))
+    picture = tuple(name for name, info in STAGES.items() if info.runs_in == "picture")
+    passes = (picture, ("speech",))
     try:
         for stages in passes:
             scan = Scan(
@@ -52,8 +53,10 @@ async def peak_mb(film: Path, folder: Path) -> float:
                 options=children.options(),
                 stills=os.fsencode(folder / "stills"),
             )
-            async for _reply in children.scan(scan, limit_s=3600):
-                pass
+            done = 0
+            async for reply in children.scan(scan, limit_s=3600):
+                done += isinstance(reply, StageDone)
+            assert done == len(stages), "a stage failed"
         pid = children.scanner_pid
         status = await asyncio.to_thread(Path(f"/proc/{pid}/status").read_text)
     finally:
@@ -63,8 +66,9 @@ async def peak_mb(film: Path, folder: Path) -> float:
 
 
 def measure(folder: Path) -> dict[str, float]:
-    if not models.present(MODELS, "whisper-base"):
-        raise Skipped("the model whisper-base is not in build/models; `make test` brings it")
+    for name in ("whisper-base", "use-m3", "pp-ocr"):
+        if not models.present(MODELS, name):
+            raise Skipped(f"the model {name} is not in build/models; `make test` brings it")
     short, long = folder / "five.mkv", folder / "sixty.mkv"
     shots = (4.0, 7.0, 3.0, 11.0, 5.0) * 10
     make_film(short, shots=shots, size=(320, 180), sound=(Sound(),))

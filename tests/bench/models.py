@@ -19,12 +19,17 @@ from typing import Any
 import numpy as np
 
 from scanners import engines, models, picture, runtime
-from scanners.base import MediaInfo, Options, PictureVector, Scan, Scene
+from scanners.base import MediaInfo, Options, PictureVector, Scan, Scene, Shot
 from scanners.decode import Reader
 from scanners.dissolves import Dissolves, open_model
+from scanners.faces import Faces
 from scanners.frames import Image, Sample
 from scanners.models import Hub, Model, ModelFile
+from scanners.onscreen import Onscreen
 from tests.films import make_film
+from tests.lettering import SIZE, clouds, write as written
+from tests.portrait import eileen, placed, scaled
+from tests.quality.speech import MODELS
 from tests.tiny_towers import tokenizer_file, write
 
 SHOT_S, SHOTS = 6.0, 8
@@ -45,7 +50,7 @@ LIMITS = {"siglip_base_share_of_floor": ">= 0.50"} if WITH_TORCH else {}
 
 def measure(folder: Path) -> dict[str, float]:
     """Return CPU ms for each scene of 6 s, and the share of the floor, 0..1."""
-    figures = {**_picture(folder), **_dissolves(folder)}
+    figures = {**_picture(folder), **_dissolves(folder), **_seen(folder)}
     if WITH_TORCH:
         figures |= _siglip(folder)
     return figures
@@ -81,6 +86,39 @@ def _picture(folder: Path) -> dict[str, float]:
         "picture_frames_a_scene": frames / SHOTS,
         "picture_cpu_ms_a_frame": spent * 1000 / max(1, frames),
     }
+
+
+def _seen(folder: Path) -> dict[str, float]:
+    """Return CPU ms for each scene of faces and of text: with some to see, and with none."""
+    if not models.present(MODELS, "pp-ocr"):
+        return {}
+    options = Options(models=os.fsencode(MODELS.resolve()), roles=models.PROFILES["embedded"])
+    face = placed(scaled(eileen(), 1.4), 300, 40, SIZE)
+    text = written(clouds(), "We should never have come", y=480)
+    figures: dict[str, float] = {}
+    for kind, shown in (("nothing", clouds()), ("something", written(face, "A title", y=500))):
+        samples = [np.roll(shown, 4 * second, axis=1) for second in range(int(SHOT_S))]
+        samples = samples if kind == "nothing" else [*samples[:3], *[text] * 3]
+        for stage in (Faces, Onscreen):
+            figures[f"{stage.name}_cpu_ms_a_scene_of_{kind}"] = _cpu_ms(stage, samples, options)
+    runtime.let_go()
+    return figures
+
+
+def _cpu_ms(stage: Any, samples: list[Image], options: Options) -> float:
+    """Return the CPU ms of a stage for a scene of these samples, the second time it sees one."""
+    media = MediaInfo(container="none", duration_ms=round(2 * SHOT_S * 1000))
+    made = stage(Scan(id=1, path=b"", stages=(stage.name,), options=options), media)
+    spent = 0.0
+    for turn in range(2):
+        start = round(turn * SHOT_S * 1000)
+        begun = time.process_time()
+        for number, rgb in enumerate(samples):
+            list(made.sample(Sample(ms=start + number * 1000, rgb=rgb, sharpness=1.0)))
+        list(made.shot(Shot(start, start + round(SHOT_S * 1000)), ()))
+        list(made.scene(Scene(start, start + round(SHOT_S * 1000), start)))
+        spent = time.process_time() - begun
+    return spent * 1000
 
 
 def _dissolves(folder: Path) -> dict[str, float]:
