@@ -22,6 +22,7 @@ ITEMS = {
     "sortOrder": "Ascending",
     "enableTotalRecordCount": "true",
     "isMissing": "false",
+    "collapseBoxSetItems": "false",  # else a server may give a collection instead of its films
 }
 BARE = {"enableImages": "false", "enableUserData": "false", "fields": ""}
 

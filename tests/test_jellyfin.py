@@ -139,6 +139,14 @@ async def test_the_second_part_is_not_an_item_of_its_own(server: Jellyfin) -> No
     assert len(await listed(server)) == 6
 
 
+async def test_films_of_a_collection_are_listed_one_by_one(server: Jellyfin, house: House) -> None:
+    items = {item.name: item.id for item in house.world.items.values()}
+    house.world.collected = {items["Night Train"], items["Two Cuts"]}
+    house.world.touch()
+    assert len(await listed(server)) == 6
+    assert house.world.collected <= await visible(server, house.token(house.boss))
+
+
 async def test_pages_say_how_many_there_are(server: Jellyfin, house: House) -> None:
     (films, *_others) = await server.libraries()
     assert [page.total async for page in server.items(films)] == [4]

@@ -36,6 +36,9 @@ def _matching(world: World, user: User | None, query: Any, parent: str) -> list[
             and (user is None or world.may_see(user, it))
         ]
     found = [it for it in found if _wanted(it, user, query)]
+    if query.get("collapseBoxSetItems", "").lower() != "false":
+        # With "Group movies into collections" on, the collection comes in their place.
+        found = [it for it in found if it.id not in world.collected]
     return sorted(found, key=lambda it: (it.created, it.name.lower(), it.id))
 
 

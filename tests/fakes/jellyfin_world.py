@@ -122,6 +122,7 @@ class World:
     tokens: dict[str, tuple[str, str]] = field(default_factory=dict)  # -> (user id, device id)
     keys: set[str] = field(default_factory=set)
     skew: timedelta = timedelta()
+    collected: set[str] = field(default_factory=set)  # items that a collection may stand for
     changes: int = 0
     kept: tuple[object, list[Item]] | None = None
 
