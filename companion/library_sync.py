@@ -13,11 +13,13 @@ import apsw
 
 from companion import identity, looks
 from companion.model import ListedItem, ListedLibrary, ListedPage, ListedProblem, Stat
-from companion.paths import is_below
+from companion.paths import is_below, plain
 from companion.store import listing
 from companion.store.db import Store
 from companion.store.listing import KnownItem, Look
+from companion.store.roots import Root
 
+ROOT_LIMIT_S = 60.0  # a folder that is silent for so long is away
 BATCH_ITEMS = 32  # kept in one transaction; few, so that the first ones are found soon
 PROBLEMS_TOLD = 200
 
@@ -241,3 +243,14 @@ def _looks_same(now: Look, was: Look) -> bool:
         and not now.fingerprint
         and now.file_id in (None, was.file_id)
     )
+
+
+async def look_at_root(path: bytes, before: Root | None, places: list[tuple[bytes, Stat]]) -> Root:
+    """Look at a folder of a library: whether it is away, and why. places: known files below it."""
+    try:
+        async with asyncio.timeout(ROOT_LIMIT_S):
+            return await asyncio.to_thread(looks.root, path, before, places)
+    except TimeoutError:
+        device = before.device if before else 0
+        away = f"The folder {plain(path)} does not answer: check the disk or the share."
+        return Root(path=path, device=device, away=away)

@@ -14,23 +14,20 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from companion import looks
 from companion.config import Config
 from companion.errors import AuthFailed, ServerUnavailable
-from companion.library_sync import LibraryRun, Run, Unsettled
-from companion.model import ListedLibrary, ListedPage, ListedProblem, Stat
+from companion.library_sync import LibraryRun, Run, Unsettled, look_at_root
+from companion.model import ListedLibrary, ListedPage, ListedProblem
 from companion.paths import is_below, plain, spelled
 from companion.servers import Servers
 from companion.store import jobs, library, listing, roots, servers as kept
 from companion.store.db import Store
-from companion.store.roots import Root
 from companion.store.servers import Reached, Server
 from connectors import base
 from connectors.base import Connector, FoundItems, MediaServer
 
 log = logging.getLogger(__name__)
 
-ROOT_LIMIT_S = 60.0  # a folder that is silent for so long is away
 TELL_S = 10.0  # during a long first sync, others hear of new files this often
 PLACES_TRIED = 20  # known files looked for where another disk is mounted
 ADOPT_BATCH = 500
@@ -371,7 +368,7 @@ class Sync:
         found = {}
         for path in this.listed.roots:
             places = await self._store.read(roots.some_places, path, limit=PLACES_TRIED)
-            found[path] = await _root(path, before.get(path), places)
+            found[path] = await look_at_root(path, before.get(path), places)
         if found != before:
             await self._store.write(
                 roots.keep_roots, this.id, found.values(), now_ms=this.run.now_ms
@@ -384,16 +381,6 @@ class Sync:
                 this.run.back = True
                 log.info("folder back library=%s path=%s", this.listed.name, plain(path))
         return [path for path, now in found.items() if now.away]
-
-
-async def _root(path: bytes, before: Root | None, places: list[tuple[bytes, Stat]]) -> Root:
-    try:
-        async with asyncio.timeout(ROOT_LIMIT_S):
-            return await asyncio.to_thread(looks.root, path, before, places)
-    except TimeoutError:
-        device = before.device if before else 0
-        away = f"The folder {plain(path)} does not answer: check the disk or the share."
-        return Root(path=path, device=device, away=away)
 
 
 def _touches(listed: ListedLibrary, folder: bytes) -> bool:
