@@ -34,6 +34,7 @@ from companion.remote_play import RemotePlay
 from companion.schedule import Schedule
 from companion.search.search import Search
 from companion.servers import Servers
+from companion.setting_up import SettingUp
 from companion.store import settings
 from companion.store.accounts import Accounts
 from companion.store.db import Store
@@ -85,6 +86,7 @@ class App:
         self.accounts = Accounts(store, config)
         self.household = Household(store, self.servers, self.accounts, vault)
         self.remote_play = RemotePlay(store, self.servers, self.household)
+        self.setting_up = SettingUp(self.servers)
         self.following = Following(self.servers, self.sync, self.household)
         self.servers.changed = self.following.look_again
         self.weights = Weights(config, self.indexer.wake)
@@ -153,6 +155,7 @@ class App:
             household=self.household,
             servers=self.servers,
             remote_play=self.remote_play,
+            setting_up=self.setting_up,
             local_token=token,
             sync=self._look,
         )
@@ -198,6 +201,7 @@ class App:
         if self._runner is not None:
             await _limited("web", self._runner.cleanup())
         await _limited("household", self.household.close())
+        await _limited("setting up", self.setting_up.close())
         await _limited("servers", self.servers.close())
         await _limited("children", self.children.close())
 

@@ -17,13 +17,12 @@ from rich.text import Text
 
 from companion.app import App, opened
 from companion.arguments import AsJson, ConfigFile, DataDir, err, group, out, print_json
-from companion.errors import AuthFailed, CompanionError, ServerUnavailable
+from companion.errors import AuthFailed, CompanionError
 from companion.paths import plain
 from companion.servers import Candidate
 from companion.settings import load
 from companion.store.servers import Server
-from connectors import base
-from connectors.base import Account, MediaServer, Right, ServerIdentity, SignInWay
+from connectors.base import Account, MediaServer, Right, SignInWay
 from connectors.mapping import PathMapping
 
 T = TypeVar("T")
@@ -113,13 +112,18 @@ def add(  # noqa: PLR0913 - options of a command
     secret = _secret(user, token=token)
 
     async def work(parts: App) -> tuple[Server, tuple[Right, ...]]:
-        candidate, stranger, identity = await _met(parts, kind, address, public_url, authority)
+        candidate = Candidate(kind=kind, url=address, public_url=public_url, authority=authority)
+        met = await parts.servers.find_out(candidate)
         try:
-            out.print(Text(f"This is {identity.name or candidate.kind} {identity.version}"))
-            account = await _signed_in(stranger, way, user, secret)
+            identity = met.identity
+            out.print(Text(f"This is {identity.name or met.candidate.kind} {identity.version}"))
+            account = await _signed_in(met.connector, way, user, secret)
+            identity = await met.connector.identity()  # some say their name only now
         finally:
-            await stranger.close()
-        server = await parts.servers.add(candidate, account, identity, name=name, now_ms=_now_ms())
+            await met.connector.close()
+        server = await parts.servers.add(
+            met.candidate, account, identity, name=name, now_ms=_now_ms()
+        )
         return server, await parts.servers.rights(server)
 
     server, rights = _run(config, data_dir, work)
@@ -138,23 +142,6 @@ def _secret(user: str, *, token: bool) -> str:
     if not sys.stdin.isatty():
         return sys.stdin.readline().rstrip("\n")
     return str(typer.prompt("Token" if token else "Password", hide_input=True, err=True))
-
-
-async def _met(
-    parts: App, kind: str, url: str, public_url: str, authority: str
-) -> tuple[Candidate, MediaServer, ServerIdentity]:
-    """Find out what answers at an address."""
-    kinds = [kind] if kind else [each for each in base.CONNECTORS if each != "folder"]
-    refused: list[str] = []
-    for each in kinds:
-        candidate = Candidate(kind=each, url=url, public_url=public_url, authority=authority)
-        stranger = await parts.servers.meet(candidate)
-        try:
-            return candidate, stranger, await stranger.identity()
-        except ServerUnavailable as error:
-            await stranger.close()
-            refused.append(str(error))
-    raise ServerUnavailable("; ".join(refused))
 
 
 async def _signed_in(stranger: MediaServer, way: SignInWay, user: str, secret: str) -> Account:

@@ -29,6 +29,7 @@ from connectors.base import Account, Connector, MediaServer, Right, ServerIdenti
 from connectors.mapping import PathMapping, Proposal, propose, to_local
 
 INSTALLATION = "servers.installation"  # by which servers recognise us
+FOLDER = "folder"  # the kind of connector that is no server
 LONGEST_URL = 500
 SAMPLES = 300  # paths of a server that a mapping is proposed from
 LOOKED_AT = 50_000  # names here that a proposal looks at
@@ -40,8 +41,8 @@ Make = Callable[[str, Setup], Connector]
 class Candidate:
     """A server that is being set up. url: as somebody typed it. authority: a certificate file."""
 
-    kind: str
     url: str
+    kind: str = ""
     public_url: str = ""
     authority: str = ""
 
@@ -129,6 +130,10 @@ class Servers:
             self._installation = await self._store.write(_installation, secrets.token_hex(16))
         return self._installation
 
+    async def with_every_library(self, server: Server) -> MediaServer:
+        """Return a connector that sees also what is left out. The caller closes it."""
+        return await self._connect(replace(server, libraries=()))
+
     # --- setting one up --------------------------------------------------------------------------
 
     async def meet(self, candidate: Candidate) -> MediaServer:
@@ -136,8 +141,8 @@ class Servers:
 
         Raises CompanionError if the kind or the address cannot be one.
         """
-        if candidate.kind not in base.CONNECTORS or candidate.kind == "folder":
-            known = " or ".join(kind for kind in base.CONNECTORS if kind != "folder")
+        if candidate.kind not in base.CONNECTORS or candidate.kind == FOLDER:
+            known = " or ".join(kind for kind in base.CONNECTORS if kind != FOLDER)
             raise CompanionError(f"there is no kind of server called {candidate.kind!r}: {known}")
         return self._server(
             candidate.kind,
@@ -149,6 +154,26 @@ class Servers:
                 authority=Path(candidate.authority) if candidate.authority else None,
             ),
         )
+
+    async def find_out(self, candidate: Candidate) -> "Met":
+        """Return what answers at an address; without a kind every kind is tried. The caller closes
+        the connector. Raises ServerUnavailable, in words, if nothing known answers."""
+        kinds = [candidate.kind] if candidate.kind else [k for k in base.CONNECTORS if k != FOLDER]
+        refused: list[str] = []
+        for kind in kinds:
+            tried = replace(candidate, kind=kind)
+            connector = await self.meet(tried)
+            try:
+                return Met(
+                    candidate=tried, connector=connector, identity=await connector.identity()
+                )
+            except ServerUnavailable as error:
+                await connector.close()
+                refused.append(str(error))
+            except BaseException:
+                await connector.close()
+                raise
+        raise ServerUnavailable("; ".join(refused))
 
     async def add(
         self,
@@ -248,6 +273,15 @@ class Servers:
             kept, self._open = list(self._open.values()), {}
         for _, connector in kept:
             await connector.close()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Met:
+    """A server that answers. The connector has no token yet."""
+
+    candidate: Candidate
+    connector: MediaServer
+    identity: ServerIdentity
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,9 +33,12 @@ from companion.model import (
 )
 from companion.playback import Playback
 from companion.search.search import Search
+from companion.servers import Servers
+from companion.setting_up import SettingUp
 from companion.store import findings, library
 from companion.store.accounts import Account, Accounts
 from companion.store.db import Store
+from companion.vault import Vault
 from tests.films import make_film
 from tests.talk import Looks, Meanings, put_frames
 from webui.parts import Parts
@@ -264,6 +267,7 @@ async def open_cinema(config: Config, store: Store, folder: Path, web: Web | Non
     accounts = Household(store, config)
     indexer = Indexer(store, config, Children(config))
     looks = Looks(Meanings({}))
+    servers = Servers(store, Vault(config.data_dir, {}))
     synced: list[str] = []
 
     async def sync() -> None:
@@ -276,6 +280,8 @@ async def open_cinema(config: Config, store: Store, folder: Path, web: Web | Non
         indexer=indexer,
         playback=Playback(store, config, cutter),
         accounts=accounts,
+        servers=servers,
+        setting_up=SettingUp(servers),
         sync=sync,
     )
     return Cinema(

@@ -20,6 +20,7 @@ from companion.store.db import Store
 from companion.store.servers import Server
 from companion.sync import Sync, SyncReport
 from companion.vault import Vault
+from connectors import base
 from connectors.base import Connector, Setup
 from connectors.mapping import PathMapping
 from connectors.plex import Plex
@@ -89,7 +90,8 @@ async def home(folder: Path, world: World | None = None) -> AsyncIterator[Home]:
         put_files(folder / "media", around.world)
 
         def make(kind: str, setup: Setup) -> Connector:
-            assert kind == "plex"
+            if kind != "plex":
+                return base.load(kind)(setup)
             return Plex(setup, plex_tv=around.tv.url, pace=FAST)
 
         config = Config(data_dir=folder / "data")

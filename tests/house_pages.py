@@ -18,6 +18,7 @@ from companion.model import File
 from companion.playback import Playback
 from companion.remote_play import RemotePlay
 from companion.search.search import Search
+from companion.setting_up import SettingUp
 from companion.store import library
 from tests import talk
 from tests.cinema import Cutter
@@ -80,6 +81,8 @@ async def pages(folder: Path) -> AsyncIterator[Pages]:
     """Open a household; in each of its films somebody says WORDS and the film's own title."""
     async with home(folder) as here, AsyncExitStack() as stack:
         config = Config(data_dir=folder / "data", web=Web(host="0.0.0.0", port=0))
+        setting_up = SettingUp(here.servers)
+        stack.push_async_callback(setting_up.close)
         parts = Parts(
             config=config,
             store=here.store,
@@ -90,6 +93,7 @@ async def pages(folder: Path) -> AsyncIterator[Pages]:
             household=here.household,
             servers=here.servers,
             remote_play=RemotePlay(here.store, here.servers, here.household),
+            setting_up=setting_up,
         )
         server = TestServer(routes.build(parts))
         await stack.enter_async_context(server)

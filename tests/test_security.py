@@ -165,6 +165,8 @@ OWN = {
     "{file}": "abc",
     "{version}": "x",
     "{name}": "heimdex.css",
+    "{server}": "1",
+    "{step}": "abc",
     "{rest:.*}": "nothing",
 }
 OPEN_TO_ALL = {

@@ -13,6 +13,7 @@ from companion.search.fusion import Weights
 from companion.search.pictures import Picture
 from companion.search.query import Mode
 from companion.servers import Servers
+from companion.setting_up import SettingUp
 from companion.store.accounts import Accounts
 from companion.store.db import Store
 
@@ -67,5 +68,6 @@ class Parts:
     household: Household | None = None
     servers: Servers | None = None
     remote_play: RemotePlay | None = None
+    setting_up: SettingUp | None = None
     local_token: str = ""
     sync: Callable[[], Awaitable[None]] | None = None

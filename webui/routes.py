@@ -7,7 +7,7 @@ from typing import Any
 from aiohttp import web
 
 from companion.search import pictures
-from webui import api, elsewhere, entrance, gate, media, pages, security
+from webui import api, elsewhere, entrance, gate, media, pages, security, servers
 from webui.gate import Access
 from webui.parts import Parts
 from webui.visit import Visit, house
@@ -31,6 +31,14 @@ ROUTES: tuple[tuple[str, str, Answer, Access], ...] = (
     ("POST", "/status/retry", pages.retry, Access.OWNER),
     ("POST", "/status/pause", pages.pause, Access.OWNER),
     ("POST", "/status/resume", pages.resume, Access.OWNER),
+    ("GET", "/settings", servers.settings, Access.OWNER),
+    ("POST", "/setup", servers.begin, Access.OWNER),
+    ("GET", "/setup/{step}", servers.setup, Access.OWNER),
+    ("POST", "/setup/{step}", servers.sign_in, Access.OWNER),
+    ("GET", "/settings/servers/{server}", servers.server, Access.OWNER),
+    ("POST", "/settings/servers/{server}/libraries", servers.choose, Access.OWNER),
+    ("POST", "/settings/servers/{server}/paths", servers.map_paths, Access.OWNER),
+    ("POST", "/settings/servers/{server}/remove", servers.remove, Access.OWNER),
     ("GET", "/login", entrance.login, Access.ANYONE),
     ("POST", "/login", entrance.sign_in, Access.ANYONE),
     ("POST", "/login/code", entrance.start_code, Access.ANYONE),
