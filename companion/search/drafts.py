@@ -184,7 +184,8 @@ def _draft(
         if titled is None and not any(marks.find_quote(each, quote) for each in (cuts, shown)):
             return None
     in_a_row = evidence.words >= PHRASE
-    heard = _heard(cuts, lines, wanted, in_a_row=in_a_row)
+    in_words = evidence.words > 0 or evidence.quote
+    heard = _heard(cuts, lines, wanted, in_a_row=in_a_row) if in_words else None
     seen = written(texts, cuts, wanted, in_a_row=in_a_row)
     spans = [span for found in in_title if found is not None for span in found.marks[0]]
     title_marks = marks.joined([*spans, *film.marks]) if spans else film.marks
