@@ -1,8 +1,9 @@
 """The pages as they come over HTTP: what is on them, and that they are all ours."""
 
 import re
+from dataclasses import replace
 
-from companion.config import Web
+from companion.config import Config, Features, Web
 from companion.errors import QueryInterrupted
 from companion.model import Answer
 from tests.answers import OneAnswer, moment
@@ -231,3 +232,14 @@ async def test_a_query_that_is_too_long_names_its_parameter(open_house: Open) ->
     answer = await client.get("/?q=" + "x" * 501)
     assert answer.status == 400
     assert "q: at most 500 characters" in await answer.text()
+
+
+async def test_the_indexing_page_says_what_is_switched_off(
+    open_house: Open, config: Config
+) -> None:
+    _, client = await open_house(config=replace(config, features=Features(face_detection=False)))
+    assert "Switched off: faces: off by features.face_detection" in plain(
+        await text_of(client, "/status")
+    )
+    _, client = await open_house()
+    assert "Switched off" not in await text_of(client, "/status")

@@ -4,6 +4,7 @@ from http import HTTPStatus
 
 from aiohttp import web
 
+from companion import stages
 from companion.errors import CompanionError, FeatureOff, PictureRefused, QueryError
 from companion.search.pictures import MAX_BYTES, SWITCHED_OFF
 from webui import (
@@ -179,7 +180,8 @@ async def status(visit: Visit) -> web.StreamResponse:
     seen = progress.fingerprint(work)
     if visit.wants_part and visit.text("seen") == seen:
         return web.Response(status=HTTPStatus.NO_CONTENT)
-    return visit.page("status.html", part="_status.html", work=work, seen=seen)
+    off = stages.switched_off(visit.parts.config)
+    return visit.page("status.html", part="_status.html", work=work, seen=seen, off=off)
 
 
 async def scan(visit: Visit) -> web.StreamResponse:
