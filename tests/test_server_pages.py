@@ -14,7 +14,6 @@ from tests.house_pages import Pages, pages
 from tests.page import Client, plain, text_of
 from tests.plex_house import OWNER
 
-
 SIDES = ("there", "here")
 
 
