@@ -176,6 +176,7 @@ def test_without_javascript_everything_is_there(site: Site, open_page: Callable[
     page.wait_for_url(re.compile("/item/"))
     page.fill("#within", "lost")
     page.keyboard.press("Enter")
+    page.wait_for_url(re.compile("q=lost"))  # the page before may have a mark too
     assert page.inner_text("mark") == "lost"
     page.click("text=Indexing")
     page.click("#do-pause")
