@@ -1,4 +1,4 @@
-"""A certificate for 127.0.0.1 that only its own file vouches for."""
+"""A certificate that only its own file vouches for."""
 
 import ipaddress
 import ssl
@@ -11,10 +11,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 
-def certificate(folder: Path) -> tuple[ssl.SSLContext, Path]:
-    """Return what a server needs, and the file that vouches for it."""
+def certificate(folder: Path, address: str = "127.0.0.1") -> tuple[ssl.SSLContext, Path]:
+    """Return what a server at an address needs, and the file that vouches for it."""
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, address)])
     now = datetime.now(UTC)
     made = (
         x509.CertificateBuilder()
@@ -25,7 +25,7 @@ def certificate(folder: Path) -> tuple[ssl.SSLContext, Path]:
         .not_valid_before(now - timedelta(days=1))
         .not_valid_after(now + timedelta(days=1))
         .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]),
+            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))]),
             critical=False,
         )
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)

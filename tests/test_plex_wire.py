@@ -2,25 +2,18 @@
 
 import asyncio
 import gzip
-import ssl
 import threading
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
 
 from companion.errors import AuthFailed, ServerUnavailable
 from connectors import plex_http
 from connectors.plex_client import Pool
 from tests.fakes.plex import FakePlex
 from tests.fakes.plex_world import household
+from tests.own_certificate import certificate
 from tests.plex_house import BOTH, House, Way, house
 
 XML = {"Content-Type": "text/xml;charset=utf-8"}
@@ -161,7 +154,7 @@ async def test_cookies_are_not_kept(home: House, way: Way) -> None:
 async def test_a_certificate_that_nobody_vouches_for_is_refused_before_a_token_is_sent(
     way: Way, tmp_path: Path
 ) -> None:
-    authority, tls = await asyncio.to_thread(certificate, tmp_path, "127.0.0.1")
+    tls, authority = await asyncio.to_thread(certificate, tmp_path, "127.0.0.1")
     async with FakePlex(household(), tls=tls) as server, house(url=server.url) as home:
         with pytest.raises(ServerUnavailable, match="certificate is not trusted"):
             await way(home)
@@ -176,7 +169,7 @@ async def test_a_certificate_that_nobody_vouches_for_is_refused_before_a_token_i
 async def test_a_certificate_for_another_name_is_refused_even_if_trusted(
     way: Way, tmp_path: Path
 ) -> None:
-    authority, tls = await asyncio.to_thread(certificate, tmp_path, "192.0.2.1")
+    tls, authority = await asyncio.to_thread(certificate, tmp_path, "192.0.2.1")
     async with (
         FakePlex(household(), tls=tls) as server,
         house(url=server.url, authority=authority) as home,
@@ -193,33 +186,6 @@ async def test_an_authority_that_cannot_be_read_says_so(tmp_path: Path) -> None:
     ):
         with pytest.raises(ServerUnavailable, match="authority cannot be read"):
             await home.plex.identity()
-
-
-def certificate(folder: Path, address: str) -> tuple[Path, ssl.SSLContext]:
-    """Make a certificate for an address that vouches for itself: (its file, a server's context)."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "nas")])
-    now = datetime.now(UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address(address))]), False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), True)
-        .sign(key, hashes.SHA256())
-    )
-    public, private = folder / "nas.pem", folder / "nas.key"
-    public.write_bytes(made.public_bytes(Encoding.PEM))
-    private.write_bytes(
-        key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())
-    )
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(public, private)
-    return public, context
 
 
 @pytest.mark.parametrize(
