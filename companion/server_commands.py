@@ -219,17 +219,14 @@ def libraries(
 
     async def work(parts: App) -> list[tuple[str, str, bool]]:
         server = await parts.servers.named(name)
+        found = await parts.servers.libraries(server)
+        words = {each.external_id: {each.name, each.external_id} for each in found}
+        unknown = set(only or ()).difference(*words.values())
+        if unknown:
+            known = ", ".join(each.name for each in found)
+            raise CompanionError(f"no library {', '.join(sorted(unknown))}; known: {known}")
         if only or every:
-            server = await parts.servers.choose(server, ())
-        found = await (await parts.servers.connector(server.id)).libraries()
-        if only:
-            chosen = [
-                each.external_id for each in found if {each.name, each.external_id} & set(only)
-            ]
-            unknown = set(only) - {word for each in found for word in (each.name, each.external_id)}
-            if unknown:
-                known = ", ".join(each.name for each in found)
-                raise CompanionError(f"no library {', '.join(sorted(unknown))}; known: {known}")
+            chosen = [each for each in words if words[each].intersection(only or ())]
             server = await parts.servers.choose(server, chosen)
         wanted = set(server.libraries) or {each.external_id for each in found}
         return [(each.external_id, each.name, each.external_id in wanted) for each in found]

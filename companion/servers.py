@@ -20,6 +20,7 @@ from urllib.parse import urlsplit, urlunsplit
 import apsw
 
 from companion.errors import CompanionError, ServerUnavailable
+from companion.model import ListedLibrary
 from companion.store import servers as rows, settings
 from companion.store.db import Store
 from companion.store.servers import Server
@@ -130,9 +131,13 @@ class Servers:
             self._installation = await self._store.write(_installation, secrets.token_hex(16))
         return self._installation
 
-    async def with_every_library(self, server: Server) -> MediaServer:
-        """Return a connector that sees also what is left out. The caller closes it."""
-        return await self._connect(replace(server, libraries=()))
+    async def libraries(self, server: Server) -> tuple[ListedLibrary, ...]:
+        """Return every library of a server, also those that are left out."""
+        everything = await self._connect(replace(server, libraries=()))
+        try:
+            return await everything.libraries()
+        finally:
+            await everything.close()
 
     # --- setting one up --------------------------------------------------------------------------
 

@@ -134,11 +134,7 @@ async def choose(visit: Visit) -> web.StreamResponse:
     """Keep which libraries are searched; all of them is kept as "all", new ones too."""
     found, form = await _of(visit), await visit.request.post()
     wanted = [str(each) for each in form.getall("library", [])]
-    connector = await _servers(visit).connector(found.id)
-    if found.libraries:
-        found = await _servers(visit).choose(found, ())
-        connector = await _servers(visit).connector(found.id)
-    known = {each.external_id for each in await connector.libraries()}
+    known = {each.external_id for each in await _servers(visit).libraries(found)}
     chosen = [each for each in wanted if each in known]
     if not chosen:
         return await _server(visit, found, complaint="Choose at least one library.")
@@ -194,11 +190,7 @@ async def _server(visit: Visit, found: Server, *, complaint: str = "") -> web.St
 
 async def _libraries(visit: Visit, found: Server) -> list[dict[str, object]]:
     """Return every library of a server, also those that are left out now."""
-    everything = await _servers(visit).with_every_library(found)
-    try:
-        listed = await everything.libraries()
-    finally:
-        await everything.close()
+    listed = await _servers(visit).libraries(found)
     wanted = set(found.libraries)
     return [
         {
