@@ -23,7 +23,7 @@ async def players(visit: Visit) -> web.StreamResponse:
 
 async def play(visit: Visit) -> web.StreamResponse:
     found, ms = await lookup.moment(visit, visit.name("moment"))
-    target = str((await visit.form()).get("player", ""))[:200]
+    target = await visit.field("player")
     there = await _ask(visit, found)
     name = next((each.name for each in there.targets if each.id == target), "The player")
     try:

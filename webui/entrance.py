@@ -53,9 +53,9 @@ def _drawn(door: Door) -> dict[str, object]:
 
 async def sign_in(visit: Visit) -> web.StreamResponse:
     """A name and a password: the owner's, or those of a media server."""
-    form = await visit.form()
-    name, password, server = (_text(form.get(key)) for key in ("name", "password", "server"))
-    back = security.safe_next(_text(form.get("next")), visit.links.base)
+    name, password = await visit.field("name"), await visit.field("password")
+    server = await visit.field("server")
+    back = security.safe_next(await visit.field("next"), visit.links.base)
     keys = _try(visit, f"as {name} at {server}")
     try:
         if server:
@@ -72,9 +72,8 @@ async def sign_in(visit: Visit) -> web.StreamResponse:
 
 async def start_code(visit: Visit) -> web.StreamResponse:
     """Ask the media server for a code, to be typed in an app that is signed in there."""
-    form = await visit.form()
-    server = _text(form.get("server"))
-    back = security.safe_next(_text(form.get("next")), visit.links.base)
+    server = await visit.field("server")
+    back = security.safe_next(await visit.field("next"), visit.links.base)
     _try(visit, f"a code at {server}")
     try:
         await _household(visit).start_code(server, _browser(visit))
@@ -140,7 +139,3 @@ def _let_in(visit: Visit, token: str, back: str) -> web.Response:
 def _browser(visit: Visit) -> str:
     """Return what only this browser can be known by; the cookie itself is kept nowhere."""
     return hashlib.sha256(b"code\0" + visit.cookie.encode("utf-8", "replace")).hexdigest()
-
-
-def _text(value: str | bytes | None) -> str:
-    return value[:2_000] if isinstance(value, str) else ""

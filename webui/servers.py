@@ -58,7 +58,7 @@ def _drawn(server: Server) -> dict[str, object]:
 
 async def begin(visit: Visit) -> web.StreamResponse:
     """Meet the server of an address."""
-    url = _text(await visit.form(), "url")
+    url = await visit.field("url")
     try:
         key = await _setting_up(visit).begin(Candidate(url=url))
     except CompanionError as error:
@@ -91,13 +91,13 @@ async def sign_in(visit: Visit) -> web.StreamResponse:
         if "code" in form:
             await setting_up.start_code(key)
             return visit.go(visit.links.page(f"setup/{key}"))
-        if token := _text(form, "secret"):
+        if token := await visit.field("secret"):
             server = await setting_up.by_token(key, token)
         else:
-            name, password = (_text(form, each) for each in ("name", "password"))
+            name, password = await visit.field("name"), await visit.field("password")
             server = await setting_up.by_password(key, name, password)
     except CompanionError as error:
-        return _setup(visit, key, complaint=str(error), name=_text(form, "name"))
+        return _setup(visit, key, complaint=str(error), name=await visit.field("name"))
     return _made(visit, server)
 
 
@@ -246,8 +246,3 @@ async def _of(visit: Visit) -> Server:
     if found is None:
         raise not_found()
     return found
-
-
-def _text(form: object, key: str) -> str:
-    value = form.get(key) if hasattr(form, "get") else None
-    return value[:2_000] if isinstance(value, str) else ""

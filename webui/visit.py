@@ -27,6 +27,7 @@ from webui.problems import Problem, bad_parameter
 from webui.shown import Album
 
 PRIVATE = "private, no-cache"
+LONGEST_FIELD = 2_000  # characters: an address to go back to is the longest
 COMPRESS_FROM = 1_000  # bytes; below, compressing costs more than it saves
 
 
@@ -147,6 +148,11 @@ class Visit:
         if not self.forms:
             self.forms.append(await self._read_form())
         return self.forms[0]
+
+    async def field(self, key: str) -> str:
+        """Return a field of a form that is text, at most LONGEST_FIELD of it; "" without it."""
+        value = (await self.form()).get(key)
+        return value[:LONGEST_FIELD] if isinstance(value, str) else ""
 
     async def _read_form(self) -> Mapping[str, str | bytes]:
         try:
